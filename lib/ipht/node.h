@@ -46,7 +46,7 @@ struct node {
 	_Atomic uint64_t backlog;      /* lib/conv: packets that came while somebody was inside */
 	uint32_t hash;		       /* of the key */
 	uint32_t id;		       /* lib/conv: kind and slot */
-} __attribute__((aligned(64)));
+}; /* slabs align it to a cache line */
 _Static_assert(sizeof(struct node) == 64, "a node's head is one cache line");
 
 static inline uint32_t

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * TCP (RFC 9293). Shared by all workers; the state of one conversation belongs to whoever is inside it.
+ */
+#pragma once
+
+#include "listener.h"
+#include "proto.h"
+
+struct tcp_conf {
+	struct key_secret secret;   /* for ISNs (RFC 6528), timestamp offsets, ports (RFC 6056) */
+	uint32_t time_wait_ms;	    /* 0: 60 s */
+	uint32_t recv_max, send_max; /* bytes buffered per conversation; 0: 256 KiB each */
+	uint32_t fin_wait_2_ms;	    /* orphan limit; 0: 60 s */
+	uint32_t rto_min_ms;	    /* 0: 200 */
+	unsigned workers;
+};
+
+extern const struct proto tcp_proto;
+
+struct tcp *tcp_create(const struct tcp_conf *conf, int *ret_err);
+void tcp_free(struct tcp *t);
+
+/** What half-open calls and time-wait remains do. */
+extern const struct node_ops tcp_half_open_ops;
+extern const struct node_ops tcp_time_wait_ops;
+/** Names of their states for listings; "SYN-RECEIVED", "TIME-WAIT". Racy peek. */
+void tcp_half_open_status(const struct conv_node *cn, struct conv_status *ret);
+void tcp_time_wait_status(const struct conv_node *cn, struct conv_status *ret);
