@@ -21,6 +21,7 @@
 struct conv;
 struct listener;
 struct conv_status;
+struct service;
 struct json_t;
 
 #define CONV_SVC_BYTES 24 /* of service state inside a conversation; more: keep a pointer there */
