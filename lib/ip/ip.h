@@ -23,11 +23,11 @@
 struct ip;
 
 struct ip_conf {
-	const char *name;	  /* unique in the process */
+	const char *name; /* unique in the process */
 	struct key_secret secret; /* for the keys' hash, the neighbour table's, identifications */
-	uint32_t neighbours;	  /* most entries; 0: the default, 4096 */
-	unsigned workers;	  /* workers that will call */
-	uint32_t icmp_rate;	  /* ICMP errors and RSTs without a conversation, per second; 0: 1000 */
+	uint32_t neighbours; /* most entries; 0: the default, 4096 */
+	unsigned workers; /* workers that will call */
+	uint32_t icmp_rate; /* ICMP errors and RSTs without a conversation, per second; 0: 1000 */
 	int socket_id;
 };
 
@@ -36,19 +36,19 @@ void ip_free(struct ip *ip);
 
 /** What a port can do for us; all false on a port that can do nothing. */
 struct ip_offloads {
-	bool rx_ip_cksum, rx_l4_cksum;		/* marks bad checksums in ol_flags */
+	bool rx_ip_cksum, rx_l4_cksum; /* marks bad checksums in ol_flags */
 	bool tx_ip_cksum, tx_tcp_cksum, tx_udp_cksum;
-	bool multi_segs;			/* can send chains; else they are linearised */
-	bool vlan_insert;			/* unused frames are tagged in software */
+	bool multi_segs; /* can send chains; else they are linearised */
+	bool vlan_insert; /* unused frames are tagged in software */
 };
 
 struct ip_ifc_conf {
 	const char *name;
 	struct rte_ether_addr mac;
-	uint16_t mtu;		/* of IP packets, >= 1280 where there is IPv6 */
-	uint16_t vlan;		/* 0: untagged */
+	uint16_t mtu; /* of IP packets, >= 1280 where there is IPv6 */
+	uint16_t vlan; /* 0: untagged */
 	struct ip_offloads off;
-	bool accept_ra;		/* take a default route from router advertisements */
+	bool accept_ra; /* take a default route from router advertisements */
 };
 
 /** Add an interface. @return its number (>= 0), -ENOSPC, -EEXIST (name) */
@@ -62,7 +62,8 @@ int ip_address_add(struct ip *ip, unsigned ifc, const uint8_t addr[16], uint8_t 
 /** Route a prefix (length in 0-32 for IPv4-mapped, 0-128 for IPv6) through a gateway that is
  * on the link of one of our interfaces.
  * @return 0, -EEXIST, -ENETUNREACH (gateway on no link), -ENOSPC */
-int ip_route_add(struct ip *ip, const uint8_t prefix[16], uint8_t prefix_len, const uint8_t via[16]);
+int
+ip_route_add(struct ip *ip, const uint8_t prefix[16], uint8_t prefix_len, const uint8_t via[16]);
 
 /** True if addr is an address of ours. Any thread. */
 bool ip_is_ours(const struct ip *ip, const uint8_t addr[16]);
@@ -88,8 +89,8 @@ void ip_tick(struct worker *w);
  *        struct pkt filled, key and hash included; the caller owns them
  * @return how many
  */
-unsigned ip_input_burst(struct worker *w, unsigned ifc, struct rte_mbuf **m, unsigned n,
-	struct rte_mbuf **ret_m);
+unsigned ip_input_burst(
+	struct worker *w, unsigned ifc, struct rte_mbuf **m, unsigned n, struct rte_mbuf **ret_m);
 
 /**
  * Take in a datagram that was joined from fragments: m starts with its IP header
@@ -101,12 +102,12 @@ bool ip_input_joined(struct worker *w, struct rte_mbuf *m);
 
 /** A cached way to a peer: where to send, from whom, how much at a time. Plain value; its owner's. */
 struct path {
-	uint32_t gen;	     /* of routes and addresses when it was made; 0: not made yet */
-	uint32_t neigh;	     /* entry of the neighbour table */
-	uint32_t neigh_gen;  /* of that entry when it was found */
-	uint16_t mtu;	     /* what may be sent in one packet, IP header included */
+	uint32_t gen; /* of routes and addresses when it was made; 0: not made yet */
+	uint32_t neigh; /* entry of the neighbour table */
+	uint32_t neigh_gen; /* of that entry when it was found */
+	uint16_t mtu; /* what may be sent in one packet, IP header included */
 	uint8_t ifc;
-	uint8_t ttl;	     /* 0: the default, 64 */
+	uint8_t ttl; /* 0: the default, 64 */
 };
 
 /**
@@ -130,12 +131,12 @@ ip_path_room(const struct path *p, const struct key *k)
 }
 
 struct ip_tx {
-	uint8_t proto;	    /* IPPROTO_* */
-	uint8_t tos;	    /* DSCP and ECN bits */
-	uint8_t ttl;	    /* 0: the path's, or the default */
-	bool df;	    /* IPv4: do not fragment */
-	uint16_t l4_len;    /* length of the transport header at the start of m */
-	int16_t cksum_off;  /* where in m the transport checksum goes; < 0: none is wanted */
+	uint8_t proto; /* IPPROTO_* */
+	uint8_t tos; /* DSCP and ECN bits */
+	uint8_t ttl; /* 0: the path's, or the default */
+	bool df; /* IPv4: do not fragment */
+	uint16_t l4_len; /* length of the transport header at the start of m */
+	int16_t cksum_off; /* where in m the transport checksum goes; < 0: none is wanted */
 };
 
 /**
@@ -155,7 +156,7 @@ int ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_
 
 /** ICMP errors that transports ask for. */
 enum ip_error {
-	IP_ERROR_PORT,	    /* port unreachable (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1) */
+	IP_ERROR_PORT, /* port unreachable (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1) */
 	IP_ERROR_REASSEMBLY /* time exceeded while joining fragments */
 };
 
@@ -187,4 +188,5 @@ unsigned ip_ifc_count(const struct ip *ip);
 void ip_ifc_info(const struct ip *ip, unsigned ifc, struct ip_ifc_info *ret_info);
 
 /** Protocol counters, summed over workers: name and value pairs for listings. */
-void ip_stats(const struct ip *ip, void (*each)(void *arg, const char *name, uint64_t value), void *arg);
+void
+ip_stats(const struct ip *ip, void (*each)(void *arg, const char *name, uint64_t value), void *arg);

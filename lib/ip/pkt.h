@@ -19,24 +19,24 @@ enum pkt_kind {
 	PKT_KINDS
 };
 
-#define PKT_V6		0x01 /* came over IPv6 */
-#define PKT_GROUP	0x02 /* sent to a broadcast or multicast address, of either layer */
-#define PKT_CE		0x04 /* ECN: congestion experienced (RFC 3168) */
-#define PKT_JOINED	0x08 /* was joined from fragments */
+#define PKT_V6     0x01 /* came over IPv6 */
+#define PKT_GROUP  0x02 /* sent to a broadcast or multicast address, of either layer */
+#define PKT_CE     0x04 /* ECN: congestion experienced (RFC 3168) */
+#define PKT_JOINED 0x08 /* was joined from fragments */
 
 struct pkt {
-	struct key48 key;      /* as seen from us: raddr is the packet's source */
+	struct key48 key; /* as seen from us: raddr is the packet's source */
 	struct rte_mbuf *next; /* the next packet of the queue this one stands in */
-	uint32_t hash;	       /* of the key */
-	uint8_t kind;	       /* enum pkt_kind */
-	uint8_t flags;	       /* PKT_* */
-	uint8_t ifc;	       /* interface it came by */
-	uint8_t ttl;	       /* IPv4 TTL or IPv6 hop limit */
-	uint16_t l3_off;       /* from the start of the mbuf's data, which is the frame's */
+	uint32_t hash; /* of the key */
+	uint8_t kind; /* enum pkt_kind */
+	uint8_t flags; /* PKT_* */
+	uint8_t ifc; /* interface it came by */
+	uint8_t ttl; /* IPv4 TTL or IPv6 hop limit */
+	uint16_t l3_off; /* from the start of the mbuf's data, which is the frame's */
 	uint16_t l4_off;
-	uint16_t data_off;     /* of the payload: past the UDP or TCP header */
-	uint16_t data_len;     /* bytes of payload; link padding is already cut off */
-	uint8_t tos;	       /* traffic class */
+	uint16_t data_off; /* of the payload: past the UDP or TCP header */
+	uint16_t data_len; /* bytes of payload; link padding is already cut off */
+	uint8_t tos; /* traffic class */
 	uint8_t spare[3];
 	union {
 		struct { /* PKT_TCP, filled by lib/tcp */
@@ -48,24 +48,24 @@ struct pkt {
 			uint8_t flags, opts, wscale, nsack;
 		} tcp;
 		struct { /* PKT_ICMP_ERROR */
-			uint32_t seq;  /* TCP: sequence number of the packet it speaks of */
-			uint32_t mtu;  /* packet too big: the next hop's MTU */
+			uint32_t seq; /* TCP: sequence number of the packet it speaks of */
+			uint32_t mtu; /* packet too big: the next hop's MTU */
 			uint8_t type, code;
-			uint8_t hard;  /* RFC 1122 section 4.2.3.9 */
+			uint8_t hard; /* RFC 1122 section 4.2.3.9 */
 			uint8_t too_big;
 		} icmp;
 		struct { /* PKT_FRAGMENT */
 			uint32_t offset; /* bytes */
-			uint16_t len;	 /* bytes of this piece */
-			uint8_t more;	 /* not the last piece */
-			uint8_t proto;	 /* IPv6: next header of the fragment header */
+			uint16_t len; /* bytes of this piece */
+			uint8_t more; /* not the last piece */
+			uint8_t proto; /* IPv6: next header of the fragment header */
 		} frag;
 		struct { /* in a send queue: lib/tcp */
-			uint32_t seq;	  /* of the first byte */
-			uint32_t len;	  /* bytes, FIN not counted */
+			uint32_t seq; /* of the first byte */
+			uint32_t len; /* bytes, FIN not counted */
 			uint64_t sent_us; /* last time sent, 0 never */
-			uint8_t flags;	  /* lib/tcp's */
-			uint8_t sends;	  /* times sent */
+			uint8_t flags; /* lib/tcp's */
+			uint8_t sends; /* times sent */
 		} tx;
 		uint64_t u64[4];
 	};

@@ -17,9 +17,9 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
-#define WORKER_MAX	 64 /* most workers, the control thread's not among them */
-#define WORKER_BURST	 64 /* most packets taken, and sent, at a time */
-#define WORKER_IFC_MAX	 32 /* most interfaces */
+#define WORKER_MAX     64 /* most workers, the control thread's not among them */
+#define WORKER_BURST   64 /* most packets taken, and sent, at a time */
+#define WORKER_IFC_MAX 32 /* most interfaces */
 
 enum drop_reason {
 #define DROP(id, name, help) DROP_##id,
@@ -41,13 +41,13 @@ struct conv_node;
  */
 struct worker_counters {
 	uint64_t received;
-	uint64_t delivered;	    /* taken in by a conversation */
-	uint64_t consumed;	    /* handled by the stack itself */
+	uint64_t delivered; /* taken in by a conversation */
+	uint64_t consumed; /* handled by the stack itself */
 	uint64_t drops[DROP_MAX];
 	uint64_t held_in, held_out; /* into and out of rings, backlogs, reassembly */
-	uint64_t sent;		    /* handed to a port */
-	uint64_t tx_drops;	    /* made, but no room on the port: the peer sees loss */
-	uint64_t tx_no_mbuf;	    /* not made for want of a buffer */
+	uint64_t sent; /* handed to a port */
+	uint64_t tx_drops; /* made, but no room on the port: the peer sees loss */
+	uint64_t tx_no_mbuf; /* not made for want of a buffer */
 	uint64_t turns, idle_turns;
 };
 
@@ -57,14 +57,14 @@ struct worker_tx {
 };
 
 struct worker {
-	uint32_t id;	     /* 0 .. WORKER_MAX-1; WORKER_MAX is the control thread's */
-	uint32_t now_ms;     /* now_us / 1000, wraps; for timers kept in 32 bits */
-	uint64_t now_us;     /* read once per turn, never goes back */
-	uint64_t rng[4];     /* xoshiro256** state */
+	uint32_t id; /* 0 .. WORKER_MAX-1; WORKER_MAX is the control thread's */
+	uint32_t now_ms; /* now_us / 1000, wraps; for timers kept in 32 bits */
+	uint64_t now_us; /* read once per turn, never goes back */
+	uint64_t rng[4]; /* xoshiro256** state */
 	struct conv_node *in; /* the node this worker is inside of, or NULL (I7) */
-	struct seat *seat;   /* lib/conv: whose wheel, lists and batches are served just now */
+	struct seat *seat; /* lib/conv: whose wheel, lists and batches are served just now */
 
-	struct rte_mempool *mp;	      /* payload buffers; private area >= sizeof(struct pkt) */
+	struct rte_mempool *mp; /* payload buffers; private area >= sizeof(struct pkt) */
 	struct rte_mempool *mp_small; /* headers and clones; the same private area */
 
 	struct ip *ip;
@@ -72,7 +72,7 @@ struct worker {
 	struct tcp *tcp;
 	struct udp *udp;
 
-	struct rte_mbuf *again;	      /* packets to be looked up once more in this turn, FIFO */
+	struct rte_mbuf *again; /* packets to be looked up once more in this turn, FIFO */
 	struct rte_mbuf *again_tail;
 
 	/* Puts n packets on interface ifc; returns how many were taken. */
