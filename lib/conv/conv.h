@@ -23,7 +23,7 @@
 #include "worker.h"
 
 enum node_kind {
-	NODE_CONV,	/* struct conv: a conversation of any protocol */
+	NODE_CONV, /* struct conv: a conversation of any protocol */
 	NODE_HALF_OPEN, /* lib/tcp: a call not yet complete */
 	NODE_TIME_WAIT, /* lib/tcp: what is left of a closed conversation */
 	NODE_FRAGMENTS, /* lib/conv: a datagram that is being joined */
@@ -31,25 +31,28 @@ enum node_kind {
 };
 
 #define NODE_ID_KIND_SHIFT 29
-#define NODE_ID_NONE	   UINT32_MAX
+#define NODE_ID_NONE       UINT32_MAX
 
 /** Timer of a node. Links belong to the owning seat's thread; deadline and owner see timer.c. */
+#define CONV_TIMER_UNARMED 0 /* in no wheel; holds no reference */
+#define CONV_TIMER_NONE    1 /* stopped, but still in its owner's wheel, with a reference */
+
 struct conv_timer {
-	uint32_t next, prev;	   /* node ids: neighbours in a slot of the wheel */
-	_Atomic uint32_t deadline; /* in ms of the stack's clock, or TIMER_UNARMED, TIMER_NONE */
-	_Atomic uint32_t when;	   /* the slot it stands in; <= deadline */
+	uint32_t next, prev; /* node ids: neighbours in a slot of the wheel */
+	_Atomic uint32_t deadline; /* ms of the stack's clock, or CONV_TIMER_UNARMED or _NONE */
+	_Atomic uint32_t when; /* when the owner will look at it next; <= deadline */
 };
 
 /** What every node has: its head and what lib/conv needs. A kind's own state follows. */
 struct conv_node {
 	struct node n;
 	struct conv_timer timer;
-	uint32_t kick_next;	      /* next id on a kick list; valid while QUEUED */
-	_Atomic uint32_t post_next;   /* next id in an inbox; valid while POSTED */
-	int32_t position;	      /* of the key slot, once out of the table; else -1 */
-	_Atomic uint8_t owner;	      /* seat whose wheel holds the timer */
-	uint8_t state;		      /* the kind's own; TCP's state for listings */
-	uint16_t spare;
+	uint32_t kick_next; /* next id on a kick list; valid while QUEUED */
+	_Atomic uint32_t post_next; /* next id in an inbox; valid while POSTED */
+	int32_t position; /* of the key slot, once out of the table; else -1 */
+	_Atomic uint8_t owner; /* seat whose wheel holds the timer */
+	uint8_t state; /* the kind's own; TCP's state for listings */
+	uint16_t slot; /* of the wheel, while the timer stands in it */
 };
 _Static_assert(sizeof(struct conv_node) == 96, "a line and a half");
 
@@ -70,15 +73,15 @@ struct node_ops {
 };
 
 struct conv_table_conf {
-	const char *name;		 /* unique in the process, <= 16 bytes */
-	unsigned seats;			 /* workers.max */
-	uint32_t limit[NODE_KINDS];	 /* most nodes of each kind */
+	const char *name; /* unique in the process, <= 16 bytes */
+	unsigned seats; /* workers.max */
+	uint32_t limit[NODE_KINDS]; /* most nodes of each kind */
 	uint32_t listeners;
 	struct key_secret secret;
 	int socket_id;
-	struct reclaim *reclaim;	 /* owned by the caller, who outlives the table */
-	uint32_t backlog_max;		 /* packets per node; 0: 256 */
-	uint64_t now_us;		 /* the clock now */
+	struct reclaim *reclaim; /* owned by the caller, who outlives the table */
+	uint32_t backlog_max; /* packets per node; 0: 256 */
+	uint64_t now_us; /* the clock now: where the wheels start */
 };
 
 struct conv_table;
@@ -88,7 +91,7 @@ struct conv_table *conv_table_create(const struct conv_table_conf *conf, int *re
 /** All nodes must be back (conv_table_live is 0 for each kind, and no batch is waiting). */
 void conv_table_free(struct conv_table *ct);
 
-/** Say what a kind of node does; before the first worker starts. */
+/** Say what a kind of node does (copied); before conv_table_start. */
 void conv_ops_set(struct conv_table *ct, enum node_kind kind, const struct node_ops *ops);
 /** Who takes packets for which there is no node (kind: PKT_TCP ...). Consumes m. Inside nothing. */
 void conv_miss_set(struct conv_table *ct, enum pkt_kind kind,
@@ -113,9 +116,10 @@ unsigned conv_seat_number(const struct seat *s);
  *
  * @return NULL if the limit of this kind is reached (the caller counts the refusal)
  */
-struct conv_node *conv_alloc(
-	struct worker *w, enum node_kind kind, const struct key *k, uint32_t hash);
-/** Give back a node that was never published. */
+struct conv_node *
+conv_alloc(struct worker *w, enum node_kind kind, const struct key *k, uint32_t hash);
+/** Give back a node that was never published. Runs the kind's retire, which must therefore take
+ * half-built nodes (what was not filled in is zero). */
 void conv_abandon(struct worker *w, struct conv_node *cn);
 /**
  * Put a fully built node into the table (insert-if-absent), with bits of work that whoever
@@ -123,7 +127,8 @@ void conv_abandon(struct worker *w, struct conv_node *cn);
  * @param ret_winner see ipht_add: referenced; put with conv_put
  * @return 0, -EEXIST, -ENOSPC; on failure the node is still the caller's
  */
-int conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_node **ret_winner);
+int
+conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_node **ret_winner);
 /**
  * In one step put young (fully built) in the place of old, which the worker is inside of, and let old die.
  * Packets of old's backlog are looked up again and so reach young.
@@ -205,23 +210,30 @@ void conv_input_burst(struct worker *w, struct rte_mbuf **m, unsigned n);
 void conv_again(struct worker *w, struct rte_mbuf *m);
 /** Run due timers, the inbox, kicks, and take back reclaimed nodes, of the seat w->seat. @return events done */
 unsigned conv_turn(struct worker *w);
+/**
+ * Ask when everything that any reader may hold now is held no more: take a ticket, later see
+ * whether a grace period has passed since. For what is no node (listeners). Each seat counts its own.
+ * @return a ticket, or 0 if the reclaimer has no room now: ask again
+ */
+uint64_t conv_fence(struct worker *w);
+bool conv_fence_passed(const struct worker *w, uint64_t ticket);
 /** The end of a turn: hand this seat's retired batch to the reclaimer. */
 void conv_turn_end(struct worker *w);
-/** Ms until the seat's next timer, 0 if work waits; at most `most`. */
+/** Ms until the seat's next timer, 0 if work waits; at most `most` (256 at the most). */
 uint32_t conv_idle_ms(const struct worker *w, uint32_t most);
 
 /* ---- looking in ---- */
 
 struct conv_counters {
-	uint64_t entered, busy;		   /* conv_enter outcomes */
-	uint64_t get_failed;		   /* get-not-zero found 0 or DEAD */
-	uint64_t recheck_failed;	   /* I5; must stay 0 */
+	uint64_t entered, busy; /* conv_enter outcomes */
+	uint64_t get_failed; /* get-not-zero found 0 or DEAD */
+	uint64_t recheck_failed; /* I5; must stay 0 */
 	uint64_t backlog_pushes, backlog_drained, backlog_full;
 	uint64_t kicks, posts;
 	uint64_t timers_armed, timers_fired, timers_moved_remote;
 	uint64_t born[NODE_KINDS], retired[NODE_KINDS], reused[NODE_KINDS];
 	uint64_t refused[NODE_KINDS];
-	uint64_t leave_budget;		   /* left with work standing */
+	uint64_t leave_budget; /* left with work standing */
 };
 /** Counters summed over seats. Any thread. */
 void conv_stats(const struct conv_table *ct, struct conv_counters *ret);
@@ -229,7 +241,8 @@ void conv_stats(const struct conv_table *ct, struct conv_counters *ret);
 uint32_t conv_live(const struct conv_table *ct, enum node_kind kind);
 uint32_t conv_limit(const struct conv_table *ct, enum node_kind kind);
 /** Bytes that slabs and table take for these limits. */
-uint64_t conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops[NODE_KINDS]);
+uint64_t
+conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops[NODE_KINDS]);
 
 /** Check I1-I10 on all nodes; workers must be at rest. @return 0, or -1 with a line in fault */
 int conv_check(struct conv_table *ct, char *fault, size_t len);

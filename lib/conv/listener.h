@@ -23,25 +23,25 @@ struct prefix {
 };
 
 struct listener_cell {
-	_Atomic int64_t convs;	   /* opened minus closed on this worker; may be negative */
+	_Atomic int64_t convs; /* opened minus closed on this worker; may be negative */
 	_Atomic uint64_t accepted; /* calls, or UDP conversations */
-	_Atomic uint64_t refused;  /* by a limit */
-	_Atomic uint64_t denied;   /* by allow and deny */
+	_Atomic uint64_t refused; /* by a limit */
+	_Atomic uint64_t denied; /* by allow and deny */
 	_Atomic uint64_t bytes_in, bytes_out;
 } __rte_cache_aligned;
 
 struct listener_conf {
 	const char *name;
-	uint8_t proto;	      /* IPPROTO_TCP or IPPROTO_UDP */
-	uint8_t laddr[16];    /* as ipht_listen wants it */
-	uint16_t zone;	      /* 0 or IPHT_ZONE_ANY6 */
+	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t laddr[16]; /* as ipht_listen wants it */
+	uint16_t zone; /* 0 or IPHT_ZONE_ANY6 */
 	uint16_t port_lo, port_hi;
 	const struct service *service;
-	void *options;	      /* parsed; owned by the listener from now on */
-	bool one;	      /* UDP: one conversation for all peers */
+	void *options; /* parsed; owned by the listener from now on */
+	bool one; /* UDP: one conversation for all peers */
 	const struct prefix *allow, *deny; /* copied */
 	unsigned nallow, ndeny;
-	uint32_t half_open;   /* most half-open calls */
+	uint32_t half_open; /* most half-open calls */
 };
 
 struct listener {
@@ -56,12 +56,13 @@ struct listener {
 	struct prefix *allow, *deny;
 	unsigned nallow, ndeny;
 	uint32_t half_open_max;
-	uint32_t number;	     /* of its slot among the stack's listeners */
-	_Atomic uint32_t half_open;  /* calls that are half open now */
-	_Atomic uint32_t gen;	     /* moves on when it closes: half-open calls of an older one are dead (I6) */
+	_Atomic uint32_t half_open; /* calls that are half open now */
+	_Atomic uint32_t
+		gen; /* moves on when it closes: half-open calls of an older one are dead (I6) */
 	_Atomic bool closed;
-	struct listen_node *nodes;   /* one per port */
-	struct listener *next;	     /* the control thread's list */
+	struct listen_node *nodes; /* one per port */
+	struct listener *next; /* the control thread's list of those that are closed */
+	uint64_t fence; /* ticket: set when closed */
 	struct listener_cell cells[WORKER_MAX + 1];
 };
 
@@ -69,15 +70,19 @@ struct listener {
 struct listen_node {
 	struct node n;
 	struct listener *l;
+	int position; /* of the key slot, once out of the table */
 };
 
-/** @return 0 and the listener in the table; -EADDRINUSE, -ENOSPC, -ENOMEM. On failure options stay the caller's. */
-int listener_open(struct conv_table *ct, const struct listener_conf *conf, struct listener **ret_l);
-/** Out of the table; calls that are not yet complete die. Control thread. */
-void listener_close(struct conv_table *ct, struct listener *l);
-/** After a grace period: true if no conversation or call holds it, and it may be freed. */
-bool listener_idle(const struct listener *l);
-void listener_free(struct conv_table *ct, struct listener *l);
+/** @return 0 and the listener in the table; -EADDRINUSE, -ENOSPC, -ENOMEM, -EINVAL. On failure options stay the
+ * caller's. w is the control thread's. */
+int listener_open(struct worker *w, const struct listener_conf *conf, struct listener **ret_l);
+/** Out of the table; calls that are not yet complete die as they are met. Freed by listener_sweep. */
+void listener_close(struct worker *w, struct listener *l);
+/** Free the closed listeners whose grace period is over and whose last conversation has gone.
+ * @return how many are still waiting */
+unsigned listener_sweep(struct worker *w);
+/** Conversations and calls that hold it now; exact once it is closed and a grace period has passed. */
+int64_t listener_convs(const struct listener *l);
 
 /** True if the listener's allow and deny lists let raddr in: deny first, then allow (empty: all). */
 bool listener_allows(const struct listener *l, const uint8_t raddr[16]);
@@ -90,7 +95,7 @@ listener_of(struct node *n)
 }
 
 /** This worker adds d to one of its own cells: only it writes there, others read. */
-#define LISTENER_ADD(w, l, field, d)                                                               \
-	atomic_store_explicit(&(l)->cells[(w)->id].field,                                          \
-		atomic_load_explicit(&(l)->cells[(w)->id].field, memory_order_relaxed) + (d),      \
+#define LISTENER_ADD(w, l, field, d)                                                          \
+	atomic_store_explicit(&(l)->cells[(w)->id].field,                                     \
+		atomic_load_explicit(&(l)->cells[(w)->id].field, memory_order_relaxed) + (d), \
 		memory_order_relaxed)

@@ -28,13 +28,13 @@ struct json_t;
 
 /** Why a conversation ended, for the service and the counters. */
 enum conv_end {
-	CONV_END_CLOSED,      /* both sides closed in order */
-	CONV_END_RESET,	      /* the peer sent RST */
-	CONV_END_TIMEOUT,     /* the peer did not answer, or was idle too long (UDP) */
+	CONV_END_CLOSED, /* both sides closed in order */
+	CONV_END_RESET, /* the peer sent RST */
+	CONV_END_TIMEOUT, /* the peer did not answer, or was idle too long (UDP) */
 	CONV_END_UNREACHABLE, /* hard ICMP error while not yet synchronised (RFC 5927) */
-	CONV_END_REFUSED,     /* an active open was answered with RST */
-	CONV_END_HANGUP,      /* from our side, by hand or at shutdown */
-	CONV_END_MEMORY,      /* no memory to go on */
+	CONV_END_REFUSED, /* an active open was answered with RST */
+	CONV_END_HANGUP, /* from our side, by hand or at shutdown */
+	CONV_END_MEMORY, /* no memory to go on */
 	CONV_END_MAX
 };
 const char *conv_end_name(enum conv_end e);
@@ -47,7 +47,7 @@ const char *conv_end_name(enum conv_end e);
 struct proto {
 	const char *name;
 	uint8_t number; /* IPPROTO_* */
-	uint32_t size;	/* bytes of a conversation, struct conv included */
+	uint32_t size; /* bytes of a conversation, struct conv included */
 
 	/** A packet for the conversation (kind PKT_TCP or PKT_UDP). Consumes m in all cases. */
 	void (*iput)(struct worker *w, struct conv *c, struct rte_mbuf *m);
@@ -67,7 +67,8 @@ struct proto {
 	 * The service's connected or failed follows.
 	 * @return 0 and *ret_c referenced (conv_put it); -ENETUNREACH, -EADDRINUSE, -ENOMEM
 	 */
-	int (*connect)(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c);
+	int (*connect)(struct worker *w, const struct service *s, const struct key *k,
+		struct conv **ret_c);
 
 	/** Next packet of data in order, or NULL. Its bytes are pkt->data_off, data_len (datagram bounds kept on UDP).
 	 * The caller owns it; taking it opens the window. */
@@ -89,7 +90,8 @@ struct proto {
 	/** The protocol's part of a listing (a racy peek; any thread with a reference). */
 	void (*status)(const struct conv *c, struct conv_status *ret);
 	/** Its counters, summed over workers. Any thread; w is any worker of the stack. */
-	void (*stats)(const struct worker *w, void (*each)(void *arg, const char *name, uint64_t value), void *arg);
+	void (*stats)(const struct worker *w,
+		void (*each)(void *arg, const char *name, uint64_t value), void *arg);
 };
 
 /** What NODE_CONV nodes do: pass everything on to their protocol, ICMP errors to advise. */
@@ -118,7 +120,8 @@ struct conv_status {
 struct conv {
 	struct conv_node cn;
 	const struct proto *proto;
-	struct listener *listener; /* whose configuration it has; counted, see listener.h. NULL: none */
+	struct listener
+		*listener; /* whose configuration it has; counted, see listener.h. NULL: none */
 	const struct service *service;
 	uint64_t svc[CONV_SVC_BYTES / 8];
 	struct path path;
@@ -129,7 +132,7 @@ struct conv {
 /** A service: what is done with conversations. All pointers but name and recv (or datagram) may be NULL. */
 struct service {
 	const char *name;
-	bool tcp, udp;	   /* protocols it can serve */
+	bool tcp, udp; /* protocols it can serve */
 	size_t state_size; /* <= CONV_SVC_BYTES, checked at registration */
 
 	/** Parse a listener's "options" object (may be NULL). @return 0 and *ret_options (owned by the

@@ -23,9 +23,9 @@ struct stack;
 
 /** Who gets a received packet (product.md, workers.spread). */
 enum stack_spread {
-	STACK_SPREAD_AUTO,   /* rss where every interface has a queue per worker, else flow */
-	STACK_SPREAD_RSS,    /* the worker that polled it */
-	STACK_SPREAD_FLOW,   /* by tuple hash, through bounded rings; order kept per conversation */
+	STACK_SPREAD_AUTO, /* rss where every interface has a queue per worker, else flow */
+	STACK_SPREAD_RSS, /* the worker that polled it */
+	STACK_SPREAD_FLOW, /* by tuple hash, through bounded rings; order kept per conversation */
 	STACK_SPREAD_PACKET, /* consecutive packets go to different workers, on purpose */
 };
 const char *stack_spread_name(enum stack_spread s);
@@ -42,18 +42,19 @@ struct stack_io {
 };
 
 struct stack_conf {
-	const char *name;	 /* unique in the process, <= 8 bytes: names of pools, rings and tables start with it */
-	unsigned workers;	 /* workers that run */
-	unsigned seats;		 /* most workers ever (workers.max) */
+	const char *
+		name; /* unique in the process, <= 8 bytes: names of pools, rings and tables start with it */
+	unsigned workers; /* workers that run */
+	unsigned seats; /* most workers ever (workers.max) */
 	enum stack_spread spread;
 	uint32_t limit_conversations, limit_half_open, limit_time_wait, limit_fragments;
-	uint32_t listeners;	 /* most listening ports */
-	uint32_t mbufs;		 /* payload buffers */
+	uint32_t listeners; /* most listening ports */
+	uint32_t mbufs; /* payload buffers */
 	uint16_t mbuf_data_room; /* bytes, headroom included; 0: 2176 */
 	uint32_t udp_idle_ms;
-	struct tcp_conf tcp;	 /* secret and workers are filled in by the stack */
-	uint64_t seed;		 /* everything random comes from it: secrets, ports, sequence numbers */
-	bool virtual_workers;	 /* many workers in one thread: virtual reclamation */
+	struct tcp_conf tcp; /* secret and workers are filled in by the stack */
+	uint64_t seed; /* everything random comes from it: secrets, ports, sequence numbers */
+	bool virtual_workers; /* many workers in one thread: virtual reclamation */
 	int socket_id;
 	struct stack_io io;
 };
@@ -70,6 +71,8 @@ const struct service *stack_service(const struct stack *s, const char *name);
 
 /** See ip_ifc_add; queues: RX queues that exist for it. @return the interface's number, or < 0 */
 int stack_ifc_add(struct stack *s, const struct ip_ifc_conf *conf, unsigned queues);
+/** The pool that ports receive into; exists from stack_create on. */
+struct rte_mempool *stack_mempool(struct stack *s);
 struct ip *stack_ip(struct stack *s);
 struct conv_table *stack_convs(struct stack *s);
 
@@ -86,6 +89,11 @@ struct listener *stack_listener_next(struct stack *s, struct listener *l);
 /** The calling thread becomes worker w (reader of the QSBR domain). It must have an EAL lcore id unless virtual. */
 int stack_worker_join(struct stack *s, unsigned w);
 void stack_worker_leave(struct stack *s, unsigned w);
+/** Around a sleep of the worker's thread: an offline worker delays no grace period. It looks at nothing meanwhile. */
+void stack_worker_offline(struct stack *s, unsigned w);
+void stack_worker_online(struct stack *s, unsigned w);
+/** How long the worker may sleep, in ms: until its next timer, 0 if work waits, at most `most`. */
+uint32_t stack_worker_idle_ms(struct stack *s, unsigned w, uint32_t most);
 /** One turn of worker w: poll, parse, spread, look up, enter, run, flush, quiescent state. @return packets and events handled; 0: idle */
 unsigned stack_turn(struct stack *s, unsigned w);
 /** The worker, for io callbacks, tests and active opens (its own thread only). */
@@ -114,14 +122,14 @@ bool stack_conv_status(struct stack *s, struct conv_node *cn, struct conv_status
 
 /** Everything that is counted, for `convctl stats` and for tests. */
 struct stack_stats {
-	struct worker_counters sum;	   /* over workers and the control thread */
+	struct worker_counters sum; /* over workers and the control thread */
 	struct conv_counters conv;
-	uint64_t held;			   /* sum.held_in - sum.held_out */
-	int64_t missing;		   /* received - delivered - consumed - drops - held: 0 at rest */
+	uint64_t held; /* sum.held_in - sum.held_out */
+	int64_t missing; /* received - delivered - consumed - drops - held: 0 at rest */
 	uint32_t mbufs_in_use, mbufs_small_in_use;
 	uint32_t live[NODE_KINDS], limit[NODE_KINDS];
-	uint32_t table;			   /* nodes in the table */
-	uint64_t oldest_batch_us;	   /* oldest unreclaimed batch; the stall alarm is raised past 1 s */
+	uint32_t table; /* nodes in the table */
+	uint64_t oldest_batch_us; /* oldest unreclaimed batch; the stall alarm is raised past 1 s */
 	bool stalled;
 	uint64_t spread_pushed, spread_full;
 };
@@ -134,6 +142,7 @@ int stack_check(struct stack *s, char *fault, size_t len);
 
 /** Bytes that a configuration takes: per conversation of its limits, and all told. */
 struct stack_memory {
-	uint64_t per_conversation, conversations, half_open, time_wait, fragments, table, mbufs, total;
+	uint64_t per_conversation, conversations, half_open, time_wait, fragments, table, mbufs,
+		total;
 };
 void stack_memory(const struct stack_conf *conf, struct stack_memory *ret);

@@ -10,8 +10,8 @@
 #include "proto.h"
 
 struct udp_conf {
-	uint32_t idle_ms;	/* a conversation that heard nothing for so long ends; 0: 60 s */
-	uint32_t queue_max;	/* unread datagrams per conversation; 0: 64 */
+	uint32_t idle_ms; /* a conversation that heard nothing for so long ends; 0: 60 s */
+	uint32_t queue_max; /* unread datagrams per conversation; 0: 64 */
 	unsigned workers;
 	bool answer_responders; /* answer source ports of well-known responders (loop attack, CVE-2024-2169) */
 };

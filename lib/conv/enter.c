@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * The word: entering, leaving, backlog, kicks, references.
+ *
+ * All steps are compare-and-swaps (or fetch-and-ops) on one atomic word, so they
+ * have one total order per node, and the rules below are about that order:
+ *
+ *  - INSIDE is set by the one who enters and cleared by the same.
+ *  - A work bit is set only together with the knowledge of who will see it:
+ *    either INSIDE is set in the same value (then leaving fails until the bit is
+ *    gone), or QUEUED or POSTED is (then whoever unlinks the node clears that
+ *    flag first and looks at the bits after), or the setter enters itself.
+ *  - refs counts owners; the one who is inside owns one. 0 is final.
+ */
+#include <rte_prefetch.h>
+
+#include "conv_priv.h"
+
+/* Rounds of work done for others before a worker leaves it standing and goes on. */
+#define LEAVE_ROUNDS     4
+
+#define BACKLOG_PTR_BITS 48
+#define BACKLOG_PTR_MASK ((UINT64_C(1) << BACKLOG_PTR_BITS) - 1)
+
+/**
+ * Enter a candidate: reference and hold in one step.
+ *
+ * Memory order: acquire on success, pairing with the release of the last
+ * conv_leave (its writes to the node) and of the publisher (the node's making).
+ */
+enum conv_entered
+conv_enter(struct worker *w, struct conv_node *cn)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+
+	assert(w->in == NULL);
+	do {
+		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
+			w->seat->c.get_failed++;
+			/* Pairs with conv_die's release: the table no longer leads here. */
+			atomic_thread_fence(memory_order_acquire);
+			return CONV_GONE;
+		}
+		if ((word & NODE_INSIDE) != 0) {
+			w->seat->c.busy++;
+			return CONV_BUSY;
+		}
+	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
+		(word | NODE_INSIDE) + NODE_REF, memory_order_acquire, memory_order_relaxed));
+	w->in = cn;
+	w->seat->c.entered++;
+	return CONV_IN;
+}
+
+/**
+ * With a reference in hand: enter, or, if somebody is inside, leave bits of work to him.
+ *
+ * Also for DEAD nodes, whose backlog must be emptied by somebody.
+ *
+ * Memory order: acquire to enter (as conv_enter); release to leave the bits, so
+ * that who finds them finds what they speak of (backlog, a service's queue).
+ *
+ * @return true: inside, and the caller's reference is now the hold's; false: bits are
+ *         set, and the reference is still the caller's
+ */
+bool
+conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t next;
+
+	assert(w->in == NULL);
+	do {
+		assert(node_refs(word) > 0);
+		next = (word & NODE_INSIDE) != 0 ? word | bits : word | NODE_INSIDE;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+	if ((word & NODE_INSIDE) != 0) {
+		w->seat->c.busy++;
+		return false;
+	}
+	w->in = cn;
+	w->seat->c.entered++;
+	return true;
+}
+
+/** Take a reference on a node that is not DEAD. Acquire: as conv_enter. */
+bool
+conv_get_live(struct worker *w, struct conv_node *cn)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+
+	do {
+		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
+			w->seat->c.get_failed++;
+			atomic_thread_fence(memory_order_acquire);
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));
+	return true;
+}
+
+/** Put the backlog's packets, oldest first, into the node; once it is DEAD, look them up again. */
+static void
+conv_backlog_drain(struct worker *w, struct conv_node *cn)
+{
+	const struct node_ops *ops = conv_ops(w->convs, cn);
+	/* Acquire: pairs with the pushers' release; their packets are seen whole. */
+	uint64_t head = atomic_exchange_explicit(&cn->n.backlog, 0, memory_order_acquire);
+	struct rte_mbuf *m = (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
+	struct rte_mbuf *first = NULL, *next;
+
+	for (; m != NULL; m = next) {
+		next = pkt_of(m)->next;
+		pkt_of(m)->next = first;
+		first = m;
+	}
+	for (m = first; m != NULL; m = next) {
+		next = pkt_of(m)->next;
+		w->c.held_out++;
+		w->seat->c.backlog_drained++;
+		if (conv_dead(cn))
+			conv_again(w, m);
+		else
+			ops->input(w, cn, m);
+	}
+}
+
+static void
+conv_work(struct worker *w, struct conv_node *cn, uint64_t bits)
+{
+	if (bits != 0 && !conv_dead(cn))
+		conv_ops(w->convs, cn)->work(w, cn, bits);
+}
+
+/** Do the work whose bits stand, once. Inside. @return true if there was any */
+static bool
+conv_work_round(struct worker *w, struct conv_node *cn)
+{
+	uint64_t bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
+
+	if (bits == 0)
+		return false;
+	/* Acquire: pairs with the release of those who set the bits. */
+	atomic_fetch_and_explicit(&cn->n.word, ~bits, memory_order_acquire);
+	/* Birth and hangup come before packets; a timer after them, as they may make it needless. */
+	conv_work(w, cn, bits & (NODE_KICK | NODE_HANGUP));
+	if ((bits & NODE_PACKET) != 0)
+		conv_backlog_drain(w, cn);
+	conv_work(w, cn, bits & NODE_TIMER);
+	return true;
+}
+
+/** What stands when a worker enters is done before what it brings, which keeps the order of packets. */
+void
+conv_work_standing(struct worker *w, struct conv_node *cn)
+{
+	conv_work_round(w, cn);
+}
+
+static void
+conv_flush(struct worker *w, struct conv_node *cn)
+{
+	const struct node_ops *ops = conv_ops(w->convs, cn);
+
+	if (ops->flush != NULL && !conv_dead(cn))
+		ops->flush(w, cn);
+}
+
+static void
+conv_kick_link(struct seat *s, struct conv_node *cn)
+{
+	cn->kick_next = NODE_ID_NONE;
+	if (s->kick_head == NODE_ID_NONE)
+		s->kick_head = cn->n.id;
+	else
+		conv_node_at(s->ct, s->kick_tail)->kick_next = cn->n.id;
+	s->kick_tail = cn->n.id;
+}
+
+/**
+ * Leave with work standing: the hold's reference becomes the kick's, unless the
+ * node stands on a kick list already (its owner will see the bits).
+ */
+static void
+conv_leave_standing(struct worker *w, struct conv_node *cn)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
+						 : (word & ~NODE_INSIDE) | NODE_QUEUED;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+	w->in = NULL;
+	w->seat->c.leave_budget++;
+	if ((word & NODE_QUEUED) == 0)
+		conv_kick_link(w->seat, cn);
+}
+
+/**
+ * Leave: hold and reference in one step, which fails while work stands.
+ *
+ * Memory order: release, so that the next one inside sees all that was done here;
+ * acquire, so that the last owner of all sees it too before it retires the node.
+ */
+void
+conv_leave(struct worker *w, struct conv_node *cn)
+{
+	unsigned rounds = 0;
+	uint64_t word, next;
+
+	assert(w->in == cn);
+	conv_flush(w, cn);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	for (;;) {
+		if ((word & NODE_WORK) != 0) {
+			if (rounds++ == LEAVE_ROUNDS) {
+				conv_leave_standing(w, cn);
+				return;
+			}
+			conv_work_round(w, cn);
+			conv_flush(w, cn);
+			word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+			continue;
+		}
+		assert((word & NODE_INSIDE) != 0 && node_refs(word) > 0);
+		next = (word & ~NODE_INSIDE) - NODE_REF;
+		if (atomic_compare_exchange_weak_explicit(
+			    &cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed))
+			break;
+	}
+	w->in = NULL;
+	if (node_refs(next) == 0)
+		conv_retire(w, cn);
+}
+
+/**
+ * Push the packets of q onto the backlog, newest first, as many as fit.
+ *
+ * The head holds pointer and count together, so the bound is exact. Pushes race
+ * with pushes and with the one exchange that takes all: nothing is ever taken
+ * from the middle, so a head that comes back (ABA) is still a true head.
+ *
+ * Memory order: release, so that who takes the chain sees the packets.
+ */
+static void
+conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
+{
+	uint32_t most = w->convs->conf.backlog_max;
+	struct rte_mbuf *m;
+	uint64_t head, next;
+
+	while ((m = pktq_pop(q)) != NULL) {
+		head = atomic_load_explicit(&cn->n.backlog, memory_order_relaxed);
+		w->c.held_in++; /* before it can be taken out */
+		do {
+			if (head >> BACKLOG_PTR_BITS >= most)
+				break;
+			pkt_of(m)->next = (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
+			next = (uint64_t)(uintptr_t)m |
+				((head >> BACKLOG_PTR_BITS) + 1) << BACKLOG_PTR_BITS;
+		} while (!atomic_compare_exchange_weak_explicit(
+			&cn->n.backlog, &head, next, memory_order_release, memory_order_relaxed));
+		if (head >> BACKLOG_PTR_BITS >= most) {
+			w->c.held_in--;
+			w->seat->c.backlog_full++;
+			pkt_of(m)->next = NULL;
+			drop(w, m, DROP_BACKLOG_FULL);
+			continue;
+		}
+		w->seat->c.backlog_pushes++;
+	}
+}
+
+/** Somebody is inside: leave the packets to him; enter after all if he has gone meanwhile. */
+void
+conv_backlog_input(struct worker *w, struct conv_node *cn, struct pktq *q)
+{
+	struct rte_mbuf *m;
+
+	if (!conv_get_live(w, cn)) {
+		while ((m = pktq_pop(q)) != NULL)
+			conv_again(w, m);
+		return;
+	}
+	conv_backlog_push(w, cn, q);
+	if (conv_enter_or(w, cn, NODE_PACKET)) {
+		conv_work_standing(w, cn);
+		conv_backlog_drain(w, cn);
+		conv_leave(w, cn);
+	} else {
+		conv_put(w, cn);
+	}
+}
+
+void
+conv_hold(struct conv_node *cn)
+{
+	/* Relaxed: the caller's own reference keeps it alive, nothing is learnt from it. */
+	atomic_fetch_add_explicit(&cn->n.word, NODE_REF, memory_order_relaxed);
+}
+
+void
+conv_put(struct worker *w, struct conv_node *cn)
+{
+	if (node_unref(&cn->n))
+		conv_retire(w, cn);
+}
+
+void
+conv_kick(struct worker *w, struct conv_node *cn, uint64_t bits)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t next;
+
+	/* Release: what the bits speak of is seen by who takes them. */
+	do {
+		next = word | bits;
+		if ((word & (NODE_INSIDE | NODE_QUEUED)) == 0)
+			next = (next | NODE_QUEUED) + NODE_REF;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
+	w->seat->c.kicks++;
+	if ((word & (NODE_INSIDE | NODE_QUEUED)) == 0)
+		conv_kick_link(w->seat, cn);
+}
+
+/**
+ * Enter a node that was unlinked from a list whose reference is now the caller's,
+ * and do what stands; or leave it to the one inside.
+ */
+static void
+conv_enter_standing(struct worker *w, struct conv_node *cn)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+
+	if ((word & NODE_WORK) == 0 || !conv_enter_or(w, cn, 0)) {
+		conv_put(w, cn);
+		return;
+	}
+	conv_work_standing(w, cn);
+	conv_leave(w, cn);
+}
+
+/** Kicks that stood on the list when the turn came to them; new ones wait for the next turn. */
+void
+conv_run_kicks(struct worker *w, unsigned *ret_n)
+{
+	struct seat *s = w->seat;
+	uint32_t last = s->kick_tail;
+
+	while (s->kick_head != NODE_ID_NONE) {
+		struct conv_node *cn = conv_node_at(s->ct, s->kick_head);
+		bool end = s->kick_head == last;
+
+		s->kick_head = cn->kick_next;
+		/* Acquire: bits set before this are seen by the load that follows; bits set
+		 * after it find QUEUED clear and queue the node anew. */
+		atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);
+		conv_enter_standing(w, cn);
+		(*ret_n)++;
+		if (end)
+			break;
+	}
+}
+
+/** Push a node whose POSTED the caller has just set, with a reference, onto a seat's inbox. */
+void
+conv_inbox_push(struct seat *to, struct conv_node *cn)
+{
+	uint32_t head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
+
+	/* Release: the link is seen by who takes the chain. Pushes and one take-all: no ABA. */
+	do {
+		atomic_store_explicit(&cn->post_next, head, memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&to->inbox, &head, cn->n.id, memory_order_release, memory_order_relaxed));
+}
+
+void
+conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint64_t bits)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		next = word | bits;
+		if ((word & (NODE_INSIDE | NODE_POSTED)) == 0)
+			next = (next | NODE_POSTED) + NODE_REF;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
+	if ((word & (NODE_INSIDE | NODE_POSTED)) == 0)
+		conv_inbox_push(&ct->seats[seat], cn);
+}
+
+/**
+ * Tell the owner of a timer that its deadline has moved earlier. The caller, who
+ * is inside or is the inbox's reader, keeps its reference.
+ *
+ * Memory order: sequentially consistent. The deadline was stored before; if POSTED is seen
+ * set, the reader of the inbox has yet to clear it, and reads the deadline after that.
+ */
+void
+conv_post_timer(struct conv_table *ct, unsigned owner, struct conv_node *cn)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_seq_cst);
+
+	do {
+		if ((word & NODE_POSTED) != 0)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
+		(word | NODE_POSTED) + NODE_REF, memory_order_seq_cst, memory_order_seq_cst));
+	conv_inbox_push(&ct->seats[owner], cn);
+}
+
+unsigned
+conv_run_inbox(struct worker *w)
+{
+	struct seat *s = w->seat;
+	uint32_t id, next;
+	unsigned n = 0;
+
+	if (atomic_load_explicit(&s->inbox, memory_order_relaxed) == NODE_ID_NONE)
+		return 0;
+	/* Acquire: pairs with conv_inbox_push. */
+	id = atomic_exchange_explicit(&s->inbox, NODE_ID_NONE, memory_order_acquire);
+	for (; id != NODE_ID_NONE; id = next) {
+		struct conv_node *cn = conv_node_at(s->ct, id);
+
+		next = atomic_load_explicit(&cn->post_next, memory_order_relaxed);
+		/* From here on it may be posted again; what was posted before is seen below. */
+		atomic_fetch_and_explicit(&cn->n.word, ~NODE_POSTED, memory_order_seq_cst);
+		conv_timer_posted(w, cn);
+		conv_enter_standing(w, cn);
+		s->c.posts++;
+		n++;
+	}
+	return n;
+}
+
+/** The last reference has gone: give back what it holds and queue it for the reclaimer. */
+void
+conv_retire(struct worker *w, struct conv_node *cn)
+{
+	struct seat *s = w->seat;
+	const struct node_ops *ops = conv_ops(w->convs, cn);
+
+	assert((atomic_load(&cn->n.word) & ~NODE_GEN_MASK) == NODE_DEAD);
+	assert(atomic_load(&cn->n.backlog) == 0);
+	assert(atomic_load(&cn->timer.deadline) == CONV_TIMER_UNARMED);
+	if (ops->retire != NULL)
+		ops->retire(w, cn);
+	s->c.retired[conv_kind(cn)]++;
+	cn->kick_next = s->retired.head;
+	s->retired.head = cn->n.id;
+	if (s->retired.n++ == 0)
+		s->retired.born_us = w->now_us;
+}
+
+void
+conv_again(struct worker *w, struct rte_mbuf *m)
+{
+	pkt_of(m)->next = NULL;
+	if (w->again == NULL)
+		w->again = m;
+	else
+		pkt_of(w->again_tail)->next = m;
+	w->again_tail = m;
+}

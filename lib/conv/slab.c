@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Slabs: an rte_mempool over one contiguous memzone, so that slot and node name each other.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+
+#include "conv_priv.h"
+
+#define SLAB_CACHE \
+	256 /* nodes that a thread's cache of the pool may hold; the pool keeps up to 1.5x */
+
+uint32_t
+slab_capacity(uint32_t limit, unsigned seats)
+{
+	return limit + (seats + 1) * (SLAB_CACHE + SLAB_CACHE / 2);
+}
+
+struct slab_init {
+	struct slab *s;
+	enum node_kind kind;
+	uint32_t slot;
+};
+
+static void
+slab_node_init(struct rte_mempool *mp, void *arg, void *obj, unsigned i)
+{
+	struct slab_init *init = arg;
+	struct conv_node *cn = obj;
+
+	(void)mp;
+	(void)i;
+	if (init->slot == 0)
+		init->s->base = obj;
+	assert((uint8_t *)obj == init->s->base + (size_t)init->slot * init->s->stride);
+	memset(cn, 0, init->s->ops.size);
+	cn->n.id = (uint32_t)init->kind << NODE_ID_KIND_SHIFT | init->slot++;
+	atomic_init(&cn->n.word, NODE_GEN_ONE);
+}
+
+static int
+slab_populate(struct conv_table *ct, struct slab *s, enum node_kind kind)
+{
+	struct slab_init init = {.s = s, .kind = kind};
+	size_t bytes;
+	int n;
+
+	s->stride = s->mp->header_size + s->mp->elt_size + s->mp->trailer_size;
+	bytes = (size_t)s->capacity * s->stride + RTE_MEMPOOL_ALIGN;
+	s->mz = rte_memzone_reserve_aligned(s->mp->name, bytes, ct->conf.socket_id,
+		RTE_MEMZONE_SIZE_HINT_ONLY, RTE_CACHE_LINE_SIZE);
+	if (s->mz == NULL)
+		return -ENOMEM;
+	if (rte_mempool_set_ops_byname(s->mp, "ring_mp_mc", NULL) != 0)
+		return -EINVAL;
+	n = rte_mempool_populate_iova(s->mp, s->mz->addr, RTE_BAD_IOVA, bytes, NULL, NULL);
+	if (n < (int)s->capacity)
+		return n < 0 ? n : -ENOMEM;
+	rte_mempool_obj_iter(s->mp, slab_node_init, &init);
+	return 0;
+}
+
+int
+slab_start(struct conv_table *ct, enum node_kind kind)
+{
+	struct slab *s = &ct->slab[kind];
+	char name[RTE_MEMPOOL_NAMESIZE];
+	int err;
+
+	s->limit = ct->conf.limit[kind];
+	s->capacity = slab_capacity(s->limit, ct->conf.seats);
+	snprintf(name, sizeof(name), "%.16s.%u", ct->name, kind % NODE_KINDS);
+	s->mp = rte_mempool_create_empty(name, s->capacity, RTE_CACHE_LINE_ROUNDUP(s->ops.size),
+		SLAB_CACHE, 0, ct->conf.socket_id,
+		RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (s->mp == NULL)
+		return -rte_errno;
+	err = slab_populate(ct, s, kind);
+	if (err != 0)
+		slab_free(s);
+	return err;
+}
+
+void
+slab_free(struct slab *s)
+{
+	rte_mempool_free(s->mp);
+	s->mp = NULL;
+	if (s->mz != NULL)
+		rte_memzone_free(s->mz);
+	s->mz = NULL;
+}
