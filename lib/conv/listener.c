@@ -169,6 +169,17 @@ listener_sweep(struct worker *w)
 	return waiting;
 }
 
+void
+listener_free_closed(struct worker *w)
+{
+	struct listener *l;
+
+	while ((l = w->convs->closed) != NULL) {
+		w->convs->closed = l->next;
+		listener_free(w, l);
+	}
+}
+
 static bool
 prefix_holds(const struct prefix *p, const uint8_t addr[16])
 {

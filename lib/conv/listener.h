@@ -81,6 +81,8 @@ void listener_close(struct worker *w, struct listener *l);
 /** Free the closed listeners whose grace period is over and whose last conversation has gone.
  * @return how many are still waiting */
 unsigned listener_sweep(struct worker *w);
+/** Free all closed listeners, waiting for nobody: no reader is left. */
+void listener_free_closed(struct worker *w);
 /** Conversations and calls that hold it now; exact once it is closed and a grace period has passed. */
 int64_t listener_convs(const struct listener *l);
 

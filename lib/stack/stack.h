@@ -142,7 +142,10 @@ int stack_check(struct stack *s, char *fault, size_t len);
 
 /** Bytes that a configuration takes: per conversation of its limits, and all told. */
 struct stack_memory {
-	uint64_t per_conversation, conversations, half_open, time_wait, fragments, table, mbufs,
-		total;
+	uint64_t
+		per_conversation; /* bytes for one conversation more, its share of the table included */
+	uint64_t nodes; /* slabs and table */
+	uint64_t mbufs;
+	uint64_t total;
 };
 void stack_memory(const struct stack_conf *conf, struct stack_memory *ret);
