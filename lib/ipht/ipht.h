@@ -3,13 +3,12 @@
  *
  * The table: key -> node, shared by all workers. A source of references, never
  * of bare pointers that outlive a turn (I1). Readers take no lock (rte_hash,
- * RW_CONCURRENCY_LF); writers of one key are serialised by a striped lock, one
- * update long, so that insert-if-absent, compare-and-remove and replace are
- * each one step (I2). It knows no conversation.
+ * RW_CONCURRENCY_LF); writers are serialised by one lock, an update long, so that
+ * insert-if-absent, compare-and-remove and replace are each one step (I2). It knows
+ * no conversation.
  *
- * Threads that write must have an EAL lcore id (rte_thread_register).
- * Threads that read must be readers of the QSBR domain that delays
- * ipht_free_slot.
+ * Any thread may write. Threads that read must be readers of the QSBR domain
+ * that delays ipht_free_slot.
  */
 #pragma once
 
@@ -19,7 +18,8 @@
 #include "node.h"
 
 #define IPHT_ZONE_ANY6 6  /* zone of a listener on every IPv6 address */
-#define IPHT_BURST_MAX 64 /* most keys of one ipht_look_burst (RTE_HASH_LOOKUP_BULK_MAX) */
+#define IPHT_BURST_MAX 64 /* most keys of one ipht_look_burst */
+#define IPHT_NAME_MAX  20 /* most bytes of a table's name */
 
 struct ipht;
 
