@@ -220,6 +220,7 @@ int
 control_cmd_hangup(struct control *ctl, const json_t *req, struct control_json *out)
 {
 	struct stack *s = ctl->conf.stack;
+	char id[CONTROL_ID_LEN];
 	struct conv_handle h;
 	int rc;
 
@@ -228,5 +229,11 @@ control_cmd_hangup(struct control *ctl, const json_t *req, struct control_json *
 	stack_control_online(s);
 	rc = stack_hangup(s, h);
 	stack_control_offline(s);
-	return rc < 0 ? control_gone("hangup", h, out) : 0;
+	if (rc < 0)
+		return control_gone("hangup", h, out);
+	control_id_text(h, id);
+	control_json_object(out, "hangup");
+	control_json_str(out, "id", id);
+	control_json_object_end(out);
+	return 0;
 }
