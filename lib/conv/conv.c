@@ -131,8 +131,9 @@ conv_seat_number(const struct seat *s)
 /* ---- birth and death ---- */
 
 /*
- * A node that is not in the table is DEAD: before it is published, so that nobody who goes
- * through the slab (conv_next, conv_by_handle) takes a half-built one, and after it has left.
+ * A node that is not in the table is DEAD: before it is published, and after it has left. It is made alive just before
+ * the insert, as look-ups may find it at once; and LISTED just after it, so that who goes through
+ * the slab (conv_next, conv_by_handle) finds, and perhaps hangs up, only what the table has had.
  */
 struct conv_node *
 conv_alloc(struct worker *w, enum node_kind kind, const struct key *k, uint32_t hash)
@@ -170,18 +171,29 @@ conv_abandon(struct worker *w, struct conv_node *cn)
 	conv_put(w, cn);
 }
 
+/**
+ * Also if it has died meanwhile, or its slot been given back: the caller's turn is not over, so it can't be in new hands.
+ * Release: who finds it through the slab sees it built.
+ */
+static void
+conv_mark_listed(struct conv_node *cn)
+{
+	atomic_fetch_or_explicit(&cn->n.word, NODE_LISTED, memory_order_release);
+}
+
 int
 conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_node **ret_winner)
 {
 	struct node *winner = NULL;
 	int err;
 
-	/* Release: who gets a reference through the slab sees the node built; the table's own
-	 * insert publishes it to look-ups. */
-	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_release);
+	/* Relaxed: nobody else knows it; the insert that follows publishes it with release. */
+	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_relaxed);
 	err = ipht_add(w->convs->ipht, &cn->n, ret_winner == NULL ? NULL : &winner);
-	if (err == 0)
+	if (err == 0) {
+		conv_mark_listed(cn);
 		return 0;
+	}
 	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_relaxed);
 	if (winner != NULL)
 		*ret_winner = (struct conv_node *)winner;
@@ -208,12 +220,13 @@ conv_replace(struct worker *w, struct conv_node *old, struct conv_node *young, u
 	int err;
 
 	assert(conv_inside(w, old) && !conv_dead(old));
-	atomic_fetch_xor_explicit(&young->n.word, NODE_DEAD | work, memory_order_release);
+	atomic_fetch_xor_explicit(&young->n.word, NODE_DEAD | work, memory_order_relaxed);
 	err = ipht_replace(w->convs->ipht, &old->n, &young->n);
 	if (err != 0) {
 		atomic_fetch_xor_explicit(&young->n.word, NODE_DEAD | work, memory_order_relaxed);
 		return err;
 	}
+	conv_mark_listed(young);
 	conv_mark_dead(w, old);
 	return 0;
 }
@@ -346,7 +359,7 @@ conv_get_gen(struct conv_node *cn, uint32_t gen)
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 
 	do {
-		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0 ||
+		if ((word & (NODE_DEAD | NODE_LISTED)) != NODE_LISTED || node_refs(word) == 0 ||
 			(gen != 0 && node_gen(word) != gen))
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -447,7 +460,7 @@ conv_check_node(struct conv_table *ct, struct conv_node *cn, char *fault, size_t
 	struct node *found;
 
 	if (refs == 0) {
-		if ((word & ~(NODE_GEN_MASK | NODE_DEAD)) == 0 &&
+		if ((word & ~(NODE_GEN_MASK | NODE_DEAD | NODE_LISTED)) == 0 &&
 			atomic_load(&cn->n.backlog) == 0 &&
 			atomic_load(&cn->timer.deadline) == CONV_TIMER_UNARMED)
 			return 0;

@@ -449,7 +449,7 @@ conv_retire(struct worker *w, struct conv_node *cn)
 	struct seat *s = w->seat;
 	const struct node_ops *ops = conv_ops(w->convs, cn);
 
-	assert((atomic_load(&cn->n.word) & ~NODE_GEN_MASK) == NODE_DEAD);
+	assert((atomic_load(&cn->n.word) & ~(NODE_GEN_MASK | NODE_LISTED)) == NODE_DEAD);
 	assert(atomic_load(&cn->n.backlog) == 0);
 	assert(atomic_load(&cn->timer.deadline) == CONV_TIMER_UNARMED);
 	if (ops->retire != NULL)

@@ -38,6 +38,7 @@
 #define NODE_HANGUP	(UINT64_C(1) << 5) /* work waits: tear down at once */
 #define NODE_QUEUED	(UINT64_C(1) << 6) /* stands on a kick list */
 #define NODE_POSTED	(UINT64_C(1) << 7) /* stands in a seat's inbox */
+#define NODE_LISTED	(UINT64_C(1) << 8) /* has been put into the table: may be found through its slot */
 #define NODE_WORK	(NODE_PACKET | NODE_TIMER | NODE_KICK | NODE_HANGUP)
 
 struct node {
