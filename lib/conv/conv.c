@@ -439,9 +439,9 @@ conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops
 	for (unsigned k = 0; k < NODE_KINDS; k++) {
 		uint64_t capacity = slab_capacity(conf->limit[k], conf->seats);
 
-		/* Node, pool header and the pool's ring entry (a power of two of them). */
-		bytes += capacity * (RTE_CACHE_LINE_ROUNDUP(ops[k]->size) + RTE_CACHE_LINE_SIZE) +
-			rte_align64pow2(capacity + 1) * sizeof(void *);
+		/* Node, pool header and the pool's stack element. */
+		bytes += capacity *
+			(RTE_CACHE_LINE_ROUNDUP(ops[k]->size) + RTE_CACHE_LINE_SIZE + 16);
 		nodes += conf->limit[k];
 	}
 	/* Table: two slots of 64 bytes per node, two buckets' shares, two entries of the ring of free slots. */

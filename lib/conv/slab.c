@@ -55,7 +55,9 @@ slab_populate(struct conv_table *ct, struct slab *s, enum node_kind kind)
 		RTE_MEMZONE_SIZE_HINT_ONLY, RTE_CACHE_LINE_SIZE);
 	if (s->mz == NULL)
 		return -ENOMEM;
-	if (rte_mempool_set_ops_byname(s->mp, "ring_mp_mc", NULL) != 0)
+	/* Not the default ring: where there are more workers than cores, a thread that is preempted
+	 * in the middle of a ring's enqueue makes all others spin until it runs again. */
+	if (rte_mempool_set_ops_byname(s->mp, "lf_stack", NULL) != 0)
 		return -EINVAL;
 	n = rte_mempool_populate_iova(s->mp, s->mz->addr, RTE_BAD_IOVA, bytes, NULL, NULL);
 	if (n < (int)s->capacity)

@@ -26,8 +26,9 @@ stack_pool(struct stack *s, const char *suffix, uint16_t room)
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "%s_%s", s->name, suffix);
-	return rte_pktmbuf_pool_create(
-		name, s->conf.mbufs, MBUF_CACHE, PKT_PRIV_SIZE, room, s->conf.socket_id);
+	/* lf_stack: see slab_populate. */
+	return rte_pktmbuf_pool_create_by_ops(name, s->conf.mbufs, MBUF_CACHE, PKT_PRIV_SIZE, room,
+		s->conf.socket_id, "lf_stack");
 }
 
 static struct key_secret
@@ -143,7 +144,8 @@ stack_make_worker(struct stack *s, unsigned i, uint64_t seed)
 	if (control)
 		return 0;
 	snprintf(name, sizeof(name), "%s_w%u", s->name, i);
-	sw->ring = rte_ring_create(name, STACK_RING, s->conf.socket_id, RING_F_SC_DEQ);
+	sw->ring = rte_ring_create(
+		name, STACK_RING, s->conf.socket_id, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	return sw->ring == NULL ? -rte_errno : 0;
 }
 

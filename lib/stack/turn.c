@@ -60,7 +60,7 @@ spread_push(struct stack_worker *sw, unsigned to, struct rte_mbuf **m, unsigned 
 	unsigned done;
 
 	sw->w.c.held_in += n; /* before they can be taken out */
-	done = rte_ring_mp_enqueue_burst(sw->s->workers[to].ring, (void **)m, n, NULL);
+	done = rte_ring_enqueue_burst(sw->s->workers[to].ring, (void **)m, n, NULL);
 	sw->w.c.held_in -= n - done;
 	sw->spread_pushed += done;
 	sw->spread_full += n - done;

@@ -61,11 +61,11 @@ test_net_init(struct test_net *n, unsigned workers)
 	assert_in_range(workers, 1, TEST_WORKERS_MAX);
 	memset(n, 0, sizeof(*n));
 	snprintf(name, sizeof(name), "mp%u", serial);
-	n->mp = rte_pktmbuf_pool_create(
-		name, TEST_MBUFS, 0, PKT_PRIV_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	n->mp = rte_pktmbuf_pool_create_by_ops(name, TEST_MBUFS, 0, PKT_PRIV_SIZE,
+		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, "lf_stack");
 	snprintf(name, sizeof(name), "small%u", serial++);
-	n->mp_small = rte_pktmbuf_pool_create(
-		name, TEST_MBUFS, 0, PKT_PRIV_SIZE, RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
+	n->mp_small = rte_pktmbuf_pool_create_by_ops(name, TEST_MBUFS, 0, PKT_PRIV_SIZE,
+		RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY, "lf_stack");
 	assert_non_null(n->mp);
 	assert_non_null(n->mp_small);
 	n->w = aligned_alloc(RTE_CACHE_LINE_SIZE, workers * sizeof(*n->w));
