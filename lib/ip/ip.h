@@ -93,12 +93,13 @@ unsigned ip_input_burst(
 	struct worker *w, unsigned ifc, struct rte_mbuf **m, unsigned n, struct rte_mbuf **ret_m);
 
 /**
- * Take in a datagram that was joined from fragments: m starts with its IP header
- * (l3_off of its pkt), whole and with lengths put right. Not counted as received again.
- * @return true if m is now a packet of kind TCP, UDP or ICMP_ERROR to be looked up;
- *         false if it ended here (consumed or dropped, and counted so)
+ * Take in a datagram that was joined from fragments: m starts with its frame's link header, its IP
+ * header is at l3_off of its pkt, whole and with lengths put right. Not counted as received again.
+ * Consumes m.
+ * @return a packet of kind TCP, UDP or ICMP_ERROR to be looked up (m or what took its place);
+ *         NULL if it ended here (consumed or dropped, and counted so)
  */
-bool ip_input_joined(struct worker *w, struct rte_mbuf *m);
+struct rte_mbuf *ip_input_joined(struct worker *w, struct rte_mbuf *m);
 
 /** A cached way to a peer: where to send, from whom, how much at a time. Plain value; its owner's. */
 struct path {

@@ -97,12 +97,95 @@ void
 test_net_fini(struct test_net *n)
 {
 	test_net_discard(n);
+	if (n->ip != NULL)
+		ip_free(n->ip);
+	n->ip = NULL;
 	assert_int_equal(test_in_use(n->mp), 0);
 	assert_int_equal(test_in_use(n->mp_small), 0);
 	rte_mempool_free(n->mp);
 	rte_mempool_free(n->mp_small);
 	free(n->w);
 	n->w = NULL;
+}
+
+void
+test_net_ip_ifc(struct test_net *n, const struct ip_ifc_conf *ifc)
+{
+	static unsigned serial;
+	char name[16];
+	struct ip_conf conf = {
+		.name = name, .secret = {1, 2}, .workers = n->nworkers, .socket_id = SOCKET_ID_ANY};
+	int err = 0;
+
+	snprintf(name, sizeof(name), "ip%u", serial++);
+	n->ip = ip_create(&conf, &err);
+	assert_non_null(n->ip);
+	for (unsigned i = 0; i < n->nworkers; i++)
+		n->w[i].ip = n->ip;
+	assert_int_equal(ip_ifc_add(n->ip, ifc), 0);
+}
+
+void
+test_net_ip(struct test_net *n, const struct ip_offloads *off)
+{
+	struct ip_ifc_conf conf = {.name = "lan", .mtu = 1500, .off = {.multi_segs = true}};
+	static const uint8_t any6[16];
+
+	memcpy(&conf.mac, test_mac_us, 6);
+	if (off != NULL)
+		conf.off = *off;
+	test_net_ip_ifc(n, &conf);
+	assert_int_equal(ip_address_add(n->ip, 0, test_addr("10.77.0.2").b, 24), 0);
+	assert_int_equal(ip_address_add(n->ip, 0, test_addr("fd77::2").b, 64), 0);
+	assert_int_equal(
+		ip_route_add(n->ip, test_addr("0.0.0.0").b, 0, test_addr("10.77.0.1").b), 0);
+	assert_int_equal(ip_route_add(n->ip, any6, 0, test_addr("fd77::1").b), 0);
+}
+
+struct rte_mbuf *
+test_input(struct test_net *n, const struct test_frame *f)
+{
+	struct rte_mbuf *m = test_mbuf(n->mp, f->b, f->len), *up = NULL;
+
+	return ip_input_burst(&n->w[0], 0, &m, 1, &up) == 1 ? up : NULL;
+}
+
+static void
+test_arp_request(
+	struct test_frame *f, struct test_addr from, const uint8_t mac[6], struct test_addr of)
+{
+	static const uint8_t head[8] = {0, 1, 8, 0, 6, 4, 0, 1};
+	uint8_t *p;
+
+	test_frame_eth(f, test_mac_broadcast, mac, 0x0806);
+	p = f->b + f->len;
+	memcpy(p, head, 8);
+	memcpy(p + 8, mac, 6);
+	memcpy(p + 14, from.b + 12, 4);
+	memset(p + 18, 0, 6);
+	memcpy(p + 24, of.b + 12, 4);
+	f->len += 28;
+}
+
+void
+test_net_peer(struct test_net *n, struct test_addr addr, const uint8_t mac[6])
+{
+	static struct test_frame f;
+	uint8_t ns[32] = {135};
+	struct test_addr us = test_addr("fd77::2");
+
+	if (addr.b[10] == 0xff && addr.b[11] == 0xff && addr.b[0] == 0) {
+		test_arp_request(&f, addr, mac, test_addr("10.77.0.2"));
+	} else {
+		memcpy(ns + 8, us.b, 16);
+		ns[24] = 1;
+		ns[25] = 1;
+		memcpy(ns + 26, mac, 6);
+		test_frame_icmp(&f, addr, us, 255, ns, sizeof(ns));
+		memcpy(f.b + 6, mac, 6);
+	}
+	assert_null(test_input(n, &f));
+	assert_int_equal(test_net_discard(n), 1);
 }
 
 void

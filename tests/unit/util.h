@@ -15,6 +15,7 @@
 
 #include <rte_mbuf.h>
 
+#include "ip.h"
 #include "worker.h"
 
 #define TEST_TX_MAX      8192
@@ -24,6 +25,11 @@
 
 /** Bring EAL up: no huge pages, no devices. Skips the program (exit 77) where it can't. */
 void test_eal(const char *file_prefix);
+
+struct test_frame;
+struct test_addr {
+	uint8_t b[16];
+};
 
 struct test_sent {
 	unsigned worker;
@@ -38,10 +44,24 @@ struct test_net {
 	struct test_sent tx[TEST_TX_MAX]; /* what was sent, oldest first */
 	unsigned ntx;
 	unsigned tx_refuse_from; /* the port takes no packet once ntx is this; 0: takes all */
+	struct ip *ip; /* test_net_ip's */
 };
 
 /** Pools, and workers at time 1 s whose random sources are seeded with 1, 2, ... */
 void test_net_init(struct test_net *n, unsigned workers);
+
+/** Give the workers a network layer: interface 0 "lan", MAC test_mac_us, with the addresses 10.77.0.2/24
+ * and fd77::2/64 (not announced, so in use at once), default gateways 10.77.0.1 and fd77::1. */
+void test_net_ip(struct test_net *n, const struct ip_offloads *off);
+
+/** The same with all settings given; its addresses and routes are the caller's. */
+void test_net_ip_ifc(struct test_net *n, const struct ip_ifc_conf *conf);
+
+/** Take a frame in on interface 0 by worker 0; what is handed up, or NULL. */
+struct rte_mbuf *test_input(struct test_net *n, const struct test_frame *f);
+
+/** Let the peer at addr answer for its MAC: an ARP or ND exchange that leaves a neighbour entry. */
+void test_net_peer(struct test_net *n, struct test_addr addr, const uint8_t mac[6]);
 
 /** Free what was sent and check that every buffer came home. */
 void test_net_fini(struct test_net *n);
@@ -69,10 +89,6 @@ void test_starve(struct rte_mempool *mp);
 void test_feed(struct rte_mempool *mp);
 
 /* Frames. Addresses are 16 bytes; IPv4 is mapped, and both versions are built by the same calls. */
-
-struct test_addr {
-	uint8_t b[16];
-};
 
 /** Parse "10.0.0.1" or "fd00::1"; fails the test if it can't. */
 struct test_addr test_addr(const char *text);

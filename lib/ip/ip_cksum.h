@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Internet checksums (RFC 1071) of packets in pieces. Sums are in the byte order of the wire,
+ * folded to 16 bits, not complemented. Any thread.
+ */
+#pragma once
+
+#include "ip_priv.h"
+
+/** Fold a sum to 16 bits. */
+static inline uint16_t
+ip_cksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+static inline uint64_t
+ip_cksum_words(const uint8_t *p, unsigned words32)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < words32; i++) {
+		uint32_t v;
+
+		memcpy(&v, p + 4 * i, 4);
+		sum += v;
+	}
+	return sum;
+}
+
+/** Pseudo header of RFC 9293 section 3.1 or RFC 8200 section 8.1; a and b are mapped addresses. */
+static inline uint16_t
+ip_cksum_pseudo(const uint8_t a[16], const uint8_t b[16], uint8_t proto, uint32_t len)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32(proto);
+
+	if (memcmp(a, mapped, 12) == 0)
+		sum += ip_cksum_words(a + 12, 1) + ip_cksum_words(b + 12, 1);
+	else
+		sum += ip_cksum_words(a, 4) + ip_cksum_words(b, 4);
+	return ip_cksum_fold(sum);
+}
+
+/** sum plus len bytes of m from off on; the bytes are there. */
+static inline uint16_t
+ip_cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint16_t sum)
+{
+	uint16_t raw = 0;
+
+	rte_raw_cksum_mbuf(m, off, len, &raw);
+	return ip_cksum_fold((uint64_t)raw + sum);
+}

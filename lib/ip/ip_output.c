@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Output: checksum, IP header, link header, neighbour. What is below the transport header
+ * of a packet is never rewritten: it may be shared with a transmit ring or a send queue.
+ */
+#include <errno.h>
+
+#include "ip_cksum.h"
+#include "ip_priv.h"
+
+/* Count a frame that is complete, and put it on the worker's burst. */
+void
+ip_transmit(struct worker *w, unsigned ifc, struct rte_mbuf *m)
+{
+	struct ip_ifc_count *c = &ip_self(w)->ifc[ifc];
+
+	ip_add(&c->tx_packets, 1);
+	ip_add(&c->tx_bytes, m->pkt_len);
+	worker_tx(w, ifc, m);
+}
+
+/* The link header, tag included where the interface has one; dst NULL: filled in by neigh.c. */
+void
+ip_eth_header(
+	const struct ip_ifc *ifc, uint8_t *eth, const struct rte_ether_addr *dst, uint16_t type)
+{
+	static const struct rte_ether_addr none;
+
+	memcpy(eth, dst != NULL ? dst : &none, 6);
+	memcpy(eth + 6, &ifc->mac, 6);
+	if (ifc->vlan != 0) {
+		ip_put16(eth + 12, RTE_ETHER_TYPE_VLAN);
+		ip_put16(eth + 14, ifc->vlan);
+		eth += IP_VLAN_LEN;
+	}
+	ip_put16(eth + 12, type);
+}
+
+static bool
+ip_can_offload(const struct ip_out *o)
+{
+	return (o->tx->proto == IPPROTO_TCP && o->ifc->off.tx_tcp_cksum) ||
+		(o->tx->proto == IPPROTO_UDP && o->ifc->off.tx_udp_cksum);
+}
+
+/*
+ * Fill in the transport checksum, or the pseudo header's for a port that does the rest.
+ * *m may become another mbuf, if its header could not be written to.
+ * @return 0, -ENOBUFS; *m is the caller's in any case
+ */
+int
+ip_l4_cksum(struct worker *w, const struct ip_out *o, struct rte_mbuf **m, bool offload)
+{
+	int off = o->tx->cksum_off;
+	struct rte_mbuf *h;
+	uint16_t sum;
+	uint8_t *l4;
+
+	if (off < 0)
+		return 0;
+	h = ip_unshare(w, *m, RTE_MAX(o->tx->l4_len, (uint16_t)(off + 2)));
+	if (h == NULL) {
+		w->c.tx_no_mbuf++;
+		return -ENOBUFS;
+	}
+	*m = h;
+	h->ol_flags = 0;
+	l4 = rte_pktmbuf_mtod(h, uint8_t *);
+	if (offload && ip_can_offload(o)) {
+		h->ol_flags = o->tx->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM
+							  : RTE_MBUF_F_TX_UDP_CKSUM;
+		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
+		memcpy(l4 + off, &sum, 2);
+		return 0;
+	}
+	sum = o->tx->proto == IPPROTO_ICMP
+		? 0
+		: ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
+	sum = (uint16_t)~ip_cksum_mbuf(h, 0, h->pkt_len, sum);
+	/* RFC 768: zero means "none", so it is sent as its other form. */
+	if (sum == 0 && o->tx->proto == IPPROTO_UDP)
+		sum = 0xffff;
+	memcpy(l4 + off, &sum, 2);
+	return 0;
+}
+
+static uint8_t
+ip_ttl(const struct ip_out *o)
+{
+	if (o->tx->ttl != 0)
+		return o->tx->ttl;
+	return o->p->ttl != 0 ? o->p->ttl : IP_TTL_DEFAULT;
+}
+
+static void
+ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
+	const struct ip_part *part)
+{
+	struct rte_ipv4_hdr *h = rte_pktmbuf_mtod_offset(m, void *, o->ifc->l2_len);
+	uint16_t frag = o->tx->df ? RTE_IPV4_HDR_DF_FLAG : 0, id = 0;
+
+	if (part != NULL) {
+		frag = (uint16_t)(part->offset / 8) | (part->more ? RTE_IPV4_HDR_MF_FLAG : 0);
+		id = (uint16_t)part->id;
+	} else if (!o->tx->df) {
+		/* A router may fragment it; a packet with DF needs none (RFC 6864 section 4.1). */
+		id = (uint16_t)worker_random(w);
+	}
+	h->version_ihl = 0x45;
+	h->type_of_service = o->tx->tos;
+	h->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*h) + payload));
+	h->packet_id = rte_cpu_to_be_16(id);
+	h->fragment_offset = rte_cpu_to_be_16(frag);
+	h->time_to_live = ip_ttl(o);
+	h->next_proto_id = o->tx->proto;
+	h->hdr_checksum = 0;
+	h->src_addr = key_v4_be(o->k->laddr);
+	h->dst_addr = key_v4_be(o->k->raddr);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+	if (o->ifc->off.tx_ip_cksum)
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	else
+		h->hdr_checksum = (uint16_t)~rte_raw_cksum(h, sizeof(*h));
+}
+
+static void
+ip6_header(const struct ip_out *o, struct rte_mbuf *m, uint16_t payload, const struct ip_part *part)
+{
+	struct rte_ipv6_hdr *h = rte_pktmbuf_mtod_offset(m, void *, o->ifc->l2_len);
+	uint8_t *f = (uint8_t *)(h + 1);
+
+	h->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)o->tx->tos << 20);
+	h->payload_len = rte_cpu_to_be_16((uint16_t)(payload + (part != NULL ? 8 : 0)));
+	h->proto = part != NULL ? IPPROTO_FRAGMENT : o->tx->proto;
+	h->hop_limits = ip_ttl(o);
+	memcpy(h->src_addr, o->k->laddr, 16);
+	memcpy(h->dst_addr, o->k->raddr, 16);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV6;
+	if (part == NULL)
+		return;
+	/* RFC 8200 section 4.5 */
+	f[0] = o->tx->proto;
+	f[1] = 0;
+	ip_put16(f + 2, (uint16_t)(part->offset | (part->more ? 1 : 0)));
+	ip_put32(f + 4, part->id);
+}
+
+/* Write link and IP header into the front of m, where there is room for them already. */
+void
+ip_l3_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
+	const struct ip_part *part)
+{
+	m->l2_len = o->ifc->l2_len;
+	m->l3_len = o->v4 ? 20 : 40;
+	m->l4_len = o->tx->l4_len;
+	ip_eth_header(o->ifc, rte_pktmbuf_mtod(m, uint8_t *), NULL,
+		o->v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	if (o->v4)
+		ip4_header(w, o, m, payload, part);
+	else
+		ip6_header(o, m, payload, part);
+}
+
+/* Send a frame that lacks nothing but its destination MAC. Consumes m. */
+int
+ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
+{
+	struct ip_hop hop;
+	struct rte_mbuf *one = m;
+
+	if (m->nb_segs > 1 && !o->ifc->off.multi_segs) {
+		uint64_t flags = m->ol_flags;
+
+		one = ip_linear(w, m);
+		if (one == NULL) {
+			rte_pktmbuf_free(m);
+			w->c.tx_no_mbuf++;
+			return -ENOBUFS;
+		}
+		one->ol_flags = flags;
+	}
+	if (likely(neigh_output_fast(w, o->p, one)))
+		return 0;
+	if (!ip_route_look(w, o->k->raddr, o->k->zone, &hop)) {
+		rte_pktmbuf_free(one);
+		ip_count(w, IP_STAT_out_no_route);
+		return -ENETUNREACH;
+	}
+	return neigh_output(w, o->p, &hop, one);
+}
+
+/* Room for headers in front of m: its own headroom, or a fresh mbuf. NULL: none; m is the caller's. */
+static struct rte_mbuf *
+ip_prepend(struct worker *w, struct rte_mbuf *m, uint16_t len)
+{
+	struct rte_mbuf *h = m;
+
+	if (!ip_exclusive(m) || rte_pktmbuf_headroom(m) < len) {
+		h = ip_header_mbuf(w);
+		if (h == NULL)
+			return NULL;
+		h->next = m;
+		h->nb_segs = (uint16_t)(1 + m->nb_segs);
+		h->pkt_len = m->pkt_len;
+		h->ol_flags = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	}
+	rte_pktmbuf_prepend(h, len);
+	return h;
+}
+
+static int
+ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
+{
+	uint16_t payload = (uint16_t)m->pkt_len;
+	struct rte_mbuf *h;
+
+	if (ip_l4_cksum(w, o, &m, true) < 0) {
+		rte_pktmbuf_free(m);
+		return -ENOBUFS;
+	}
+	/* What the packet came with, if it is one that was received, says nothing now. */
+	m->ol_flags &= RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	h = ip_prepend(w, m, (uint16_t)(o->ifc->l2_len + (o->v4 ? 20 : 40)));
+	if (h == NULL) {
+		rte_pktmbuf_free(m);
+		return -ENOBUFS;
+	}
+	ip_l3_header(w, o, h, payload, NULL);
+	return ip_send(w, o, h);
+}
+
+int
+ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx)
+{
+	struct path once = {0};
+	struct ip_out o = {.k = k, .tx = tx, .p = p != NULL ? p : &once, .v4 = key_is_v4(k)};
+	uint32_t total = m->pkt_len + (o.v4 ? 20 : 40);
+	int err = 0;
+
+	/* Acquire: with the number comes what it counts; pairs with ip_changed. */
+	if (o.p->gen != atomic_load_explicit(&w->ip->gen, memory_order_acquire))
+		err = ip_path(w, k, o.p);
+	if (err == 0 && ((total > o.p->mtu && tx->df) || m->pkt_len > (o.v4 ? 65515u : 65535u))) {
+		ip_count(w, IP_STAT_out_too_big);
+		err = -EMSGSIZE;
+	}
+	if (unlikely(err < 0)) {
+		rte_pktmbuf_free(m);
+		return err;
+	}
+	o.ifc = &w->ip->ifcs[o.p->ifc];
+	if (likely(total <= o.p->mtu))
+		return ip_output_whole(w, &o, m);
+	return ip_frag_output(w, &o, m);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Paths: what a conversation remembers of the way to its peer. A path belongs to its
+ * conversation; it is refreshed when the generation of routes and addresses has moved.
+ */
+#include <errno.h>
+
+#include "ip_priv.h"
+
+#define IP4_PATH_MTU_MIN 552 /* RFC 1191 section 7.1 allows 68; less than this is an attack */
+#define IP6_PATH_MTU_MIN 1280 /* RFC 8201 section 4 */
+
+int
+ip_path(struct worker *w, const struct key *k, struct path *p)
+{
+	struct ip *ip = w->ip;
+	/* Acquire: what is read below is at least as new as the number; pairs with ip_changed. */
+	uint32_t gen = atomic_load_explicit(&ip->gen, memory_order_acquire);
+	struct ip_hop hop;
+	uint16_t mtu;
+
+	if (!ip_route_look(w, k->raddr, k->zone, &hop)) {
+		ip_count(w, IP_STAT_out_no_route);
+		return -ENETUNREACH;
+	}
+	if (!ip_addr_usable(ip, k->laddr, hop.ifc))
+		return -EADDRNOTAVAIL;
+	mtu = ip->ifcs[hop.ifc].mtu;
+	/* What was learned about the way stays, as long as the way does. */
+	if (p->gen == 0 || p->ifc != hop.ifc || p->mtu > mtu)
+		p->mtu = mtu;
+	p->ifc = hop.ifc;
+	p->neigh = neigh_find(ip, hop.ifc, hop.addr, &p->neigh_gen);
+	p->gen = gen;
+	return 0;
+}
+
+int
+ip_source(struct worker *w, const uint8_t raddr[16], uint8_t ret_laddr[16])
+{
+	const struct ip_addr *a;
+	struct ip_hop hop;
+	unsigned zone = 0;
+
+	/* Without a zone a link-local peer is meant on the only link there is (RFC 4007 section 6). */
+	if (ip_link_local(raddr))
+		zone = 1;
+	if (!ip_route_look(w, raddr, zone, &hop))
+		return -ENETUNREACH;
+	a = ip_ifc_source(&w->ip->ifcs[hop.ifc], raddr);
+	if (a == NULL)
+		return -ENETUNREACH;
+	memcpy(ret_laddr, a->addr, 16);
+	return 0;
+}
+
+bool
+ip_path_mtu(struct path *p, const struct key *k, uint32_t mtu)
+{
+	uint32_t least = key_is_v4(k) ? IP4_PATH_MTU_MIN : IP6_PATH_MTU_MIN;
+
+	if (mtu < least)
+		mtu = least;
+	if (mtu >= p->mtu)
+		return false;
+	p->mtu = (uint16_t)mtu;
+	return true;
+}
