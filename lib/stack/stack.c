@@ -60,11 +60,11 @@ stack_conv_conf(const struct stack_conf *conf, struct conv_table_conf *cc)
 }
 
 static int
-stack_make_convs(struct stack *s, struct worker *seed)
+stack_make_convs(struct stack *s)
 {
 	struct conv_table_conf cc = {
 		.name = s->name,
-		.secret = stack_secret(seed),
+		.secret = s->hash,
 		.reclaim = s->reclaim,
 		.now_us = s->conf.io.now_us(s->conf.io.arg),
 	};
@@ -91,7 +91,7 @@ stack_make_protocols(struct stack *s, struct worker *seed)
 {
 	struct ip_conf ic = {
 		.name = s->name,
-		.secret = stack_secret(seed),
+		.secret = s->hash,
 		.workers = s->conf.seats,
 		.socket_id = s->conf.socket_id,
 	};
@@ -157,6 +157,7 @@ stack_make(struct stack *s)
 	int err = 0;
 
 	worker_seed(&seed, s->conf.seed);
+	s->hash = stack_secret(&seed);
 	s->workers = rte_zmalloc_socket("stack_workers", readers * sizeof(*s->workers),
 		RTE_CACHE_LINE_SIZE, s->conf.socket_id);
 	s->mp = stack_pool(
@@ -170,7 +171,7 @@ stack_make(struct stack *s)
 		return err;
 	err = stack_make_protocols(s, &seed);
 	if (err == 0)
-		err = stack_make_convs(s, &seed);
+		err = stack_make_convs(s);
 	for (unsigned i = 0; i < readers && err == 0; i++)
 		err = stack_make_worker(s, i, worker_random(&seed));
 	return err;

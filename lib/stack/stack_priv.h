@@ -30,6 +30,7 @@ struct stack {
 	struct stack_conf conf;
 	char name[16];
 	enum stack_spread spread;
+	struct key_secret hash; /* of keys: arriving packets and the table use the same */
 	struct reclaim *reclaim;
 	struct conv_table *convs;
 	struct ip *ip;
