@@ -14,12 +14,12 @@
 #include <time.h>
 
 #include <rte_byteorder.h>
-#include <rte_eal.h>
 #include <rte_memory.h>
 
 #include <cmocka.h>
 
 #include "ipht.h"
+#include "util.h"
 
 #define KEYS    600
 #define PER_KEY 3 /* nodes that want the same key */
@@ -655,8 +655,6 @@ test_create_refuses(void **state)
 int
 main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
-		"--no-telemetry", "--log-level=error", "-l", "0", "--file-prefix=ipht_test", NULL};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model_keyed),
 		cmocka_unit_test(test_model_full),
@@ -674,7 +672,6 @@ main(int argc, char **argv)
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
 	printf("seed %llu (give it as the argument to repeat)\n", (unsigned long long)seed);
-	if (rte_eal_init((int)(sizeof(eal) / sizeof(eal[0])) - 1, eal) < 0)
-		return EXIT_FAILURE;
+	test_eal("ipht");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
