@@ -291,7 +291,12 @@ ipht_add_locked(struct ipht *t, const struct key48 *k, struct node *n, struct no
 		*ret_winner = got ? winner : NULL;
 		return -EEXIST;
 	}
-	/* Memory order: stores the pointer with release, after all that built the node. */
+	/*
+	 * Memory order: stores the pointer with release, after all that built the node.
+	 * -ENOSPC: no slot; or no extension bucket, when hundreds of keys with equal hashes
+	 * come and go within one grace period (rte_hash 22.11 then loses the slot as well;
+	 * that nobody can make equal hashes is what the secret is for).
+	 */
 	ret = rte_hash_add_key_with_hash_data(t->nodes, k, n->hash, n);
 	if (ret == 0)
 		ipht_counted(t, 1);

@@ -40,17 +40,22 @@ rnd(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/* Of another name each time, so that a test that fails does not take the others along. */
 static struct ipht *
 make_table(uint32_t limit, uint32_t listeners)
 {
-	struct ipht_conf conf = {.name = "twenty-byte-long-nam",
+	static unsigned number;
+	char name[IPHT_NAME_MAX + 1];
+	struct ipht_conf conf = {.name = name,
 		.limit = limit,
 		.listeners = listeners,
 		.socket_id = SOCKET_ID_ANY,
 		.secret = secret};
 	int err = 0;
-	struct ipht *t = ipht_create(&conf, &err);
+	struct ipht *t;
 
+	snprintf(name, sizeof(name), "twenty-bytes-long-%02u", number++ % 100);
+	t = ipht_create(&conf, &err);
 	assert_non_null(t);
 	assert_int_equal(err, 0);
 	return t;
