@@ -97,6 +97,9 @@ ip_tick_ifc(struct worker *w, unsigned i)
 		ip_announce_ifc(w, i, false);
 	for (unsigned a = 0; a < ifc->naddrs; a++)
 		ip_tick_addr(w, &ifc->addrs[a]);
+	/* Relaxed: one solicitation too many does no harm. */
+	if (atomic_load_explicit(&ifc->router.valid, memory_order_relaxed))
+		ifc->rs_left = 0;
 	if (ifc->rs_left > 0 && ip_past(w->now_ms, ifc->rs_next_ms)) {
 		ifc->rs_left--;
 		ifc->rs_next_ms = w->now_ms + IP_RS_MS;
