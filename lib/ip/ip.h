@@ -93,8 +93,10 @@ unsigned ip_input_burst(
 	struct worker *w, unsigned ifc, struct rte_mbuf **m, unsigned n, struct rte_mbuf **ret_m);
 
 /**
- * Take in a datagram that was joined from fragments: m starts with its frame's link header, its IP
- * header is at l3_off of its pkt, whole and with lengths put right. Not counted as received again.
+ * Take in a datagram that was joined from fragments: m is its first fragment (offset 0) as
+ * ip_input_burst gave it, pkt included, with the other pieces' payloads chained behind, in order
+ * and without their headers. Its header is made the datagram's here. PKT_CE may have been set in
+ * its flags for another piece that carried it (RFC 3168 section 5.3). Not counted as received again.
  * Consumes m.
  * @return a packet of kind TCP, UDP or ICMP_ERROR to be looked up (m or what took its place);
  *         NULL if it ended here (consumed or dropped, and counted so)

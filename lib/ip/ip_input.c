@@ -114,29 +114,6 @@ ip_input_burst(
 	return out;
 }
 
-struct rte_mbuf *
-ip_input_joined(struct worker *w, struct rte_mbuf *m)
-{
-	struct pkt *p = pkt_of(m);
-
-	ip_count(w, IP_STAT_joined_in);
-	/* The port looked at pieces; nothing it said is about the whole. */
-	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	p->next = NULL;
-	p->flags = (p->flags & PKT_GROUP) | PKT_JOINED;
-	p->kind = PKT_KINDS;
-	if (m->pkt_len <= p->l3_off) {
-		drop(w, m, DROP_FRAG_BAD);
-		return NULL;
-	}
-	m = ip_pull(w, m, (uint16_t)(p->l3_off + 1));
-	if (m == NULL)
-		return NULL;
-	if (*rte_pktmbuf_mtod_offset(m, const uint8_t *, pkt_of(m)->l3_off) >> 4 == 6)
-		return ip6_input(w, m);
-	return ip4_input(w, m);
-}
-
 /* The port vouches for the transport checksum. NONE means "not filled in, but nothing was lost". */
 static bool
 ip_cksum_vouched(struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
