@@ -32,7 +32,7 @@ conv_table_create(const struct conv_table_conf *conf, int *ret_err)
 		return NULL;
 	}
 	ct->conf = *conf;
-	snprintf(ct->name, sizeof(ct->name), "%s", conf->name);
+	(void)snprintf(ct->name, sizeof(ct->name), "%s", conf->name);
 	ct->conf.name = ct->name;
 	if (conf->backlog_max == 0)
 		ct->conf.backlog_max = BACKLOG_MAX_DEFAULT;
@@ -464,11 +464,11 @@ conv_check_node(struct conv_table *ct, struct conv_node *cn, char *fault, size_t
 			atomic_load(&cn->n.backlog) == 0 &&
 			atomic_load(&cn->timer.deadline) == CONV_TIMER_UNARMED)
 			return 0;
-		snprintf(fault, len, "I9: free node %x has word %lx", cn->n.id, word);
+		(void)snprintf(fault, len, "I9: free node %x has word %lx", cn->n.id, word);
 		return -1;
 	}
 	if ((word & (NODE_INSIDE | NODE_WORK)) != 0 || atomic_load(&cn->n.backlog) != 0) {
-		snprintf(fault, len, "I8: node %x is not at rest: word %lx", cn->n.id, word);
+		(void)snprintf(fault, len, "I8: node %x is not at rest: word %lx", cn->n.id, word);
 		return -1;
 	}
 	owners += (word & NODE_DEAD) == 0;
@@ -476,7 +476,7 @@ conv_check_node(struct conv_table *ct, struct conv_node *cn, char *fault, size_t
 	owners += (word & NODE_POSTED) != 0;
 	owners += atomic_load(&cn->timer.deadline) != CONV_TIMER_UNARMED;
 	if (refs < owners) {
-		snprintf(fault, len, "I3: node %x has %u refs and %u owners", cn->n.id, refs,
+		(void)snprintf(fault, len, "I3: node %x has %u refs and %u owners", cn->n.id, refs,
 			owners);
 		return -1;
 	}
@@ -486,7 +486,7 @@ conv_check_node(struct conv_table *ct, struct conv_node *cn, char *fault, size_t
 	if (found != NULL)
 		node_unref(found);
 	if (found != &cn->n) {
-		snprintf(fault, len, "I2: the key of node %x leads to %p, not %p", cn->n.id,
+		(void)snprintf(fault, len, "I2: the key of node %x leads to %p, not %p", cn->n.id,
 			(void *)found, (void *)cn);
 		return -1;
 	}
@@ -508,13 +508,13 @@ conv_check(struct conv_table *ct, char *fault, size_t len)
 		living += (uint32_t)r;
 	}
 	if (living != ipht_count(ct->ipht)) {
-		snprintf(fault, len, "I4: %u living nodes, %u in the table", living,
+		(void)snprintf(fault, len, "I4: %u living nodes, %u in the table", living,
 			ipht_count(ct->ipht));
 		return -1;
 	}
 	conv_stats(ct, &c);
 	if (c.recheck_failed != 0) {
-		snprintf(fault, len, "I5: %lu packets found a node of another key",
+		(void)snprintf(fault, len, "I5: %lu packets found a node of another key",
 			c.recheck_failed);
 		return -1;
 	}

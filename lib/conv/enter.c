@@ -23,6 +23,14 @@
 #define BACKLOG_PTR_BITS 48
 #define BACKLOG_PTR_MASK ((UINT64_C(1) << BACKLOG_PTR_BITS) - 1)
 
+/** The newest packet of a backlog's head, or NULL. */
+static struct rte_mbuf *
+backlog_first(uint64_t head)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): pointer and count share one word */
+	return (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
+}
+
 /**
  * Enter a candidate: reference and hold in one step.
  *
@@ -109,7 +117,7 @@ conv_backlog_drain(struct worker *w, struct conv_node *cn)
 	const struct node_ops *ops = conv_ops(w->convs, cn);
 	/* Acquire: pairs with the pushers' release; their packets are seen whole. */
 	uint64_t head = atomic_exchange_explicit(&cn->n.backlog, 0, memory_order_acquire);
-	struct rte_mbuf *m = (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
+	struct rte_mbuf *m = backlog_first(head);
 	struct rte_mbuf *first = NULL, *next;
 
 	for (; m != NULL; m = next) {
@@ -260,7 +268,7 @@ conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
 		do {
 			if (head >> BACKLOG_PTR_BITS >= most)
 				break;
-			pkt_of(m)->next = (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
+			pkt_of(m)->next = backlog_first(head);
 			next = (uint64_t)(uintptr_t)m |
 				((head >> BACKLOG_PTR_BITS) + 1) << BACKLOG_PTR_BITS;
 		} while (!atomic_compare_exchange_weak_explicit(

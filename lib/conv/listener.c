@@ -56,7 +56,7 @@ listener_make(const struct listener_conf *conf)
 		return NULL;
 	}
 	memset(l->nodes, 0, bytes);
-	snprintf(l->name, sizeof(l->name), "%s", conf->name);
+	(void)snprintf(l->name, sizeof(l->name), "%s", conf->name);
 	l->proto = conf->proto;
 	l->one = conf->one;
 	memcpy(l->laddr, conf->laddr, sizeof(l->laddr));

@@ -93,11 +93,12 @@ urcu_submit(struct reclaim *r, unsigned seat, const struct reclaim_batch *b)
 {
 	struct reclaim_urcu *u = urcu_of(r);
 	struct urcu_seat *s = &u->seat[seat];
+	struct reclaim_batch copy = *b;
 
 	if (s->on_way == BATCHES_MAX - 1)
 		return false;
 	/* Never full: no more than BATCHES_MAX - 1 are on their way. */
-	rte_ring_sp_enqueue_elem(s->in, (void *)(uintptr_t)b, sizeof(*b));
+	rte_ring_sp_enqueue_elem(s->in, &copy, sizeof(copy));
 	s->on_way++;
 	/* Seq_cst: the batch is in the ring before `asleep` is read; the reclaimer sets `asleep` before it
 	 * looks at the rings a last time. One of the two sees the other. */

@@ -75,7 +75,7 @@ slab_start(struct conv_table *ct, enum node_kind kind)
 
 	s->limit = ct->conf.limit[kind];
 	s->capacity = slab_capacity(s->limit, ct->conf.seats);
-	snprintf(name, sizeof(name), "%.16s.%u", ct->name, kind % NODE_KINDS);
+	(void)snprintf(name, sizeof(name), "%.16s.%u", ct->name, (unsigned)kind % NODE_KINDS);
 	s->mp = rte_mempool_create_empty(name, s->capacity, RTE_CACHE_LINE_ROUNDUP(s->ops.size),
 		SLAB_CACHE, 0, ct->conf.socket_id,
 		RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG);

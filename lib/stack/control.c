@@ -69,7 +69,7 @@ stack_listen(struct stack *s, const struct listener_conf *conf, struct listener 
 
 	if (s->nlisteners == s->listeners_room) {
 		unsigned room = 2 * s->listeners_room + 8;
-		struct listener **more = realloc(s->listeners, room * sizeof(*more));
+		struct listener **more = reallocarray(s->listeners, room, sizeof(void *));
 
 		if (more == NULL)
 			return -ENOMEM;
@@ -92,7 +92,7 @@ stack_unlisten(struct stack *s, struct listener *l)
 		if (s->listeners[i] != l)
 			continue;
 		memmove(&s->listeners[i], &s->listeners[i + 1],
-			(--s->nlisteners - i) * sizeof(*s->listeners));
+			(--s->nlisteners - i) * sizeof(void *));
 		listener_close(stack_control_worker(s), l);
 		return;
 	}
@@ -209,7 +209,7 @@ static void
 stack_sum(struct stack *s, struct stack_stats *ret)
 {
 	uint64_t *sum = (uint64_t *)&ret->sum;
-	struct worker_counters c;
+	struct worker_counters c = {0};
 
 	for (unsigned w = 0; w <= s->conf.seats; w++) {
 		const uint64_t *add = (const uint64_t *)&c;
@@ -257,7 +257,7 @@ stack_check(struct stack *s, char *fault, size_t len)
 	stack_stats(s, &st);
 	if (st.missing == 0)
 		return 0;
-	snprintf(fault, len, "I10: %ld of %lu received packets are unaccounted for", st.missing,
-		st.sum.received);
+	(void)snprintf(fault, len, "I10: %ld of %lu received packets are unaccounted for",
+		st.missing, st.sum.received);
 	return -1;
 }

@@ -25,7 +25,7 @@ stack_pool(struct stack *s, const char *suffix, uint16_t room)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	snprintf(name, sizeof(name), "%s_%s", s->name, suffix);
+	(void)snprintf(name, sizeof(name), "%s_%s", s->name, suffix);
 	/* lf_stack: see slab_populate. */
 	return rte_pktmbuf_pool_create_by_ops(name, s->conf.mbufs, MBUF_CACHE, PKT_PRIV_SIZE, room,
 		s->conf.socket_id, "lf_stack");
@@ -143,7 +143,7 @@ stack_make_worker(struct stack *s, unsigned i, uint64_t seed)
 	conv_seat_take(&sw->w, i);
 	if (control)
 		return 0;
-	snprintf(name, sizeof(name), "%s_w%u", s->name, i);
+	(void)snprintf(name, sizeof(name), "%s_w%u", s->name, i);
 	sw->ring = rte_ring_create(
 		name, STACK_RING, s->conf.socket_id, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	return sw->ring == NULL ? -rte_errno : 0;
@@ -193,7 +193,7 @@ stack_create(const struct stack_conf *conf, int *ret_err)
 		return NULL;
 	}
 	s->conf = *conf;
-	snprintf(s->name, sizeof(s->name), "%s", conf->name);
+	(void)snprintf(s->name, sizeof(s->name), "%s", conf->name);
 	*ret_err = stack_make(s);
 	if (*ret_err != 0) {
 		stack_free(s);

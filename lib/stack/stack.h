@@ -95,7 +95,7 @@ void stack_worker_online(struct stack *s, unsigned w);
 /** How long the worker may sleep, in ms: until its next timer, 0 if work waits, at most `most`. */
 uint32_t stack_worker_idle_ms(struct stack *s, unsigned w, uint32_t most);
 /** One turn of worker w: poll, parse, spread, look up, enter, run, flush, quiescent state. @return packets and events handled; 0: idle */
-unsigned stack_turn(struct stack *s, unsigned w);
+unsigned stack_turn(struct stack *s, unsigned number);
 /** The worker, for io callbacks, tests and active opens (its own thread only). */
 struct worker *stack_worker(struct stack *s, unsigned w);
 unsigned stack_workers(const struct stack *s);

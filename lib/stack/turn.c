@@ -41,10 +41,10 @@ stack_worker_idle_ms(struct stack *s, unsigned w, uint32_t most)
 
 /** Which worker is to process a packet. */
 static unsigned
-spread_to(struct stack_worker *sw, const struct rte_mbuf *m)
+spread_to(struct stack_worker *sw, struct rte_mbuf *m)
 {
 	struct stack *s = sw->s;
-	const struct pkt *p = pkt_of((struct rte_mbuf *)(uintptr_t)m);
+	const struct pkt *p = pkt_of(m);
 
 	if (s->spread == STACK_SPREAD_FLOW)
 		return (unsigned)((uint64_t)p->hash * s->conf.workers >> 32);
@@ -138,9 +138,9 @@ stack_tick(struct stack *s, struct worker *w)
 }
 
 unsigned
-stack_turn(struct stack *s, unsigned i)
+stack_turn(struct stack *s, unsigned number)
 {
-	struct stack_worker *sw = &s->workers[i];
+	struct stack_worker *sw = &s->workers[number];
 	struct worker *w = &sw->w;
 	unsigned n = 0;
 
@@ -150,11 +150,11 @@ stack_turn(struct stack *s, unsigned i)
 		n += stack_poll_ifc(sw, ifc);
 	n += stack_poll_ring(sw);
 	n += conv_turn(w);
-	if (i == 0)
+	if (number == 0)
 		stack_tick(s, w);
 	worker_flush(w);
 	conv_turn_end(w);
-	s->reclaim->ops->quiescent(s->reclaim, i);
+	s->reclaim->ops->quiescent(s->reclaim, number);
 	w->c.turns++;
 	w->c.idle_turns += n == 0;
 	return n;
