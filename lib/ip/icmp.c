@@ -160,6 +160,9 @@ icmp_echo_reply(struct worker *w, struct rte_mbuf *m, uint8_t type)
 	sum = (sum & 0xffff) + (sum >> 16);
 	h[0] = type;
 	ip_put16(h + 2, (uint16_t)~sum);
+	/* Of a message that is all zero the difference does not tell 0 from 0xffff. */
+	if ((uint16_t)~sum == 0 && k.proto == IPPROTO_ICMP)
+		ip_put16(h + 2, rte_cpu_to_be_16((uint16_t)~ip_cksum_mbuf(r, 0, r->pkt_len, 0)));
 	w->c.consumed++;
 	ip_count(w, IP_STAT_icmp_echoes);
 	ip_output(w, NULL, &k, r, &tx);

@@ -46,12 +46,27 @@ ip_cksum_pseudo(const uint8_t a[16], const uint8_t b[16], uint8_t proto, uint32_
 	return ip_cksum_fold(sum);
 }
 
-/** sum plus len bytes of m from off on; the bytes are there. */
+/**
+ * sum plus len bytes of m from off on; the bytes are there.
+ * Not rte_raw_cksum_mbuf: DPDK 22.11's loses carries of a segment that starts at an odd offset.
+ */
 static inline uint16_t
 ip_cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint16_t sum)
 {
-	uint16_t raw = 0;
+	uint64_t total = sum;
+	bool odd = false;
 
-	rte_raw_cksum_mbuf(m, off, len, &raw);
-	return ip_cksum_fold((uint64_t)raw + sum);
+	while (off >= m->data_len && m->next != NULL) {
+		off -= m->data_len;
+		m = m->next;
+	}
+	for (; len > 0; m = m->next, off = 0) {
+		uint32_t n = RTE_MIN(len, m->data_len - off);
+		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
+
+		total += odd ? rte_bswap16(part) : part;
+		odd ^= n & 1;
+		len -= n;
+	}
+	return ip_cksum_fold(total);
 }

@@ -35,6 +35,20 @@ test_eal(const char *file_prefix)
 	}
 }
 
+static void
+test_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void
+test_put32(uint8_t *p, uint32_t v)
+{
+	test_put16(p, (uint16_t)(v >> 16));
+	test_put16(p + 2, (uint16_t)v);
+}
+
 static uint16_t
 test_tx_burst(void *arg, unsigned ifc, struct rte_mbuf **m, uint16_t count)
 {
@@ -150,20 +164,95 @@ test_input(struct test_net *n, const struct test_frame *f)
 	return ip_input_burst(&n->w[0], 0, &m, 1, &up) == 1 ? up : NULL;
 }
 
-static void
-test_arp_request(
-	struct test_frame *f, struct test_addr from, const uint8_t mac[6], struct test_addr of)
+struct rte_mbuf *
+test_expect_up(struct test_net *n, const struct test_frame *f, enum pkt_kind kind)
 {
-	static const uint8_t head[8] = {0, 1, 8, 0, 6, 4, 0, 1};
+	struct rte_mbuf *m = test_input(n, f);
+
+	assert_non_null(m);
+	assert_int_equal(pkt_of(m)->kind, kind);
+	n->w[0].c.delivered++;
+	return m;
+}
+
+void
+test_expect_drop(struct test_net *n, const struct test_frame *f, enum drop_reason r)
+{
+	uint64_t before[DROP_MAX];
+
+	memcpy(before, n->w[0].c.drops, sizeof(before));
+	assert_null(test_input(n, f));
+	for (unsigned i = 0; i < DROP_MAX; i++)
+		if (n->w[0].c.drops[i] != before[i] + (i == r))
+			fail_msg("expected %s, but %s: %+d", drop_name(r), drop_name(i),
+				(int)(n->w[0].c.drops[i] - before[i]));
+	test_net_flush(n);
+	assert_int_equal(n->ntx, 0);
+}
+
+void
+test_expect_consumed(struct test_net *n, const struct test_frame *f)
+{
+	uint64_t before = n->w[0].c.consumed;
+
+	assert_null(test_input(n, f));
+	assert_int_equal(n->w[0].c.consumed, before + 1);
+}
+
+size_t
+test_expect_sent(struct test_net *n, uint8_t *buf)
+{
+	struct rte_mbuf *m = test_net_sent(n, NULL);
+	size_t len;
+
+	assert_non_null(m);
+	len = test_bytes(m, buf);
+	rte_pktmbuf_free(m);
+	return len;
+}
+
+struct test_stat {
+	const char *name;
+	uint64_t value;
+	bool found;
+};
+
+static void
+test_stat_each(void *arg, const char *name, uint64_t value)
+{
+	struct test_stat *s = arg;
+
+	if (strcmp(name, s->name) != 0)
+		return;
+	s->value = value;
+	s->found = true;
+}
+
+uint64_t
+test_ip_stat(struct test_net *n, const char *name)
+{
+	struct test_stat s = {.name = name};
+
+	ip_stats(n->ip, test_stat_each, &s);
+	assert_true(s.found);
+	return s.value;
+}
+
+void
+test_frame_arp(struct test_frame *f, uint16_t op, struct test_addr spa, const uint8_t sha[6],
+	struct test_addr tpa, const uint8_t tha[6])
+{
+	static const uint8_t head[6] = {0, 1, 8, 0, 6, 4};
 	uint8_t *p;
 
-	test_frame_eth(f, test_mac_broadcast, mac, 0x0806);
+	test_frame_eth(f, op == 1 ? test_mac_broadcast : tha, sha, 0x0806);
 	p = f->b + f->len;
-	memcpy(p, head, 8);
-	memcpy(p + 8, mac, 6);
-	memcpy(p + 14, from.b + 12, 4);
-	memset(p + 18, 0, 6);
-	memcpy(p + 24, of.b + 12, 4);
+	memcpy(p, head, 6);
+	test_put16(p + 6, op);
+	memcpy(p + 8, sha, 6);
+	memcpy(p + 14, spa.b + 12, 4);
+	memcpy(p + 18, tha, 6);
+	memcpy(p + 24, tpa.b + 12, 4);
 	f->len += 28;
 }
 
@@ -175,7 +264,7 @@ test_net_peer(struct test_net *n, struct test_addr addr, const uint8_t mac[6])
 	struct test_addr us = test_addr("fd77::2");
 
 	if (addr.b[10] == 0xff && addr.b[11] == 0xff && addr.b[0] == 0) {
-		test_arp_request(&f, addr, mac, test_addr("10.77.0.2"));
+		test_frame_arp(&f, 1, addr, mac, test_addr("10.77.0.2"), (const uint8_t[6]){0});
 	} else {
 		memcpy(ns + 8, us.b, 16);
 		ns[24] = 1;
@@ -288,20 +377,6 @@ test_addr(const char *text)
 		assert_int_equal(inet_pton(AF_INET6, text, a.b), 1);
 	}
 	return a;
-}
-
-static void
-test_put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void
-test_put32(uint8_t *p, uint32_t v)
-{
-	test_put16(p, (uint16_t)(v >> 16));
-	test_put16(p + 2, (uint16_t)v);
 }
 
 /* A plain sum of its own (RFC 1071), so the product's is checked against another. */

@@ -60,6 +60,25 @@ void test_net_ip_ifc(struct test_net *n, const struct ip_ifc_conf *conf);
 /** Take a frame in on interface 0 by worker 0; what is handed up, or NULL. */
 struct rte_mbuf *test_input(struct test_net *n, const struct test_frame *f);
 
+/** Take it in and expect it to be handed up as kind; counted as delivered. The caller frees it. */
+struct rte_mbuf *test_expect_up(struct test_net *n, const struct test_frame *f, enum pkt_kind kind);
+
+/** Take it in and expect it to be dropped for r, and nothing to be sent. */
+void test_expect_drop(struct test_net *n, const struct test_frame *f, enum drop_reason r);
+
+/** Take it in and expect the stack to handle it itself. What is sent stays to be looked at. */
+void test_expect_consumed(struct test_net *n, const struct test_frame *f);
+
+/** Expect a packet to have been sent: its bytes; fails the test if there is none. */
+size_t test_expect_sent(struct test_net *n, uint8_t *buf);
+
+/** A counter of lib/ip by name. */
+uint64_t test_ip_stat(struct test_net *n, const char *name);
+
+/** An ARP packet from MAC sha; op 1 or 2. */
+void test_frame_arp(struct test_frame *f, uint16_t op, struct test_addr spa, const uint8_t sha[6],
+	struct test_addr tpa, const uint8_t tha[6]);
+
 /** Let the peer at addr answer for its MAC: an ARP or ND exchange that leaves a neighbour entry. */
 void test_net_peer(struct test_net *n, struct test_addr addr, const uint8_t mac[6]);
 
