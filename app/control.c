@@ -308,7 +308,7 @@ control_open(
 	return 0;
 
 fail:
-	snprintf(fault, fault_len, "%s: %s", conf->path, strerror(-rc));
+	(void)snprintf(fault, fault_len, "%s: %s", conf->path, strerror(-rc));
 free_ctl:
 	control_close(ctl);
 	return rc;

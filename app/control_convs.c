@@ -196,7 +196,7 @@ control_cmd_conv(struct control *ctl, const json_t *req, struct control_json *ou
 	struct stack *s = ctl->conf.stack;
 	struct conv_node *cn;
 	struct conv_status st;
-	struct conv_handle h;
+	struct conv_handle h = {0};
 	bool found;
 
 	if (control_handle(req, &h, out) < 0)
@@ -221,7 +221,7 @@ control_cmd_hangup(struct control *ctl, const json_t *req, struct control_json *
 {
 	struct stack *s = ctl->conf.stack;
 	char id[CONTROL_ID_LEN];
-	struct conv_handle h;
+	struct conv_handle h = {0};
 	int rc;
 
 	if (control_handle(req, &h, out) < 0)

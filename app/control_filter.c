@@ -17,7 +17,7 @@ control_filter_fault(char *fault, size_t len, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(fault, len, format, ap);
+	(void)vsnprintf(fault, len, format, ap);
 	va_end(ap);
 	return -EINVAL;
 }
@@ -108,12 +108,13 @@ control_filter_bracketed(char *text, struct control_match *m)
 static bool
 control_filter_endpoint(const char *value, struct control_match *m)
 {
+	size_t len = strlen(value);
 	char text[96];
 	char *colon;
 
-	if (*value == '\0' || strlen(value) >= sizeof(text))
+	if (len == 0 || len >= sizeof(text))
 		return false;
-	strcpy(text, value);
+	memcpy(text, value, len + 1);
 	if (text[0] == '[')
 		return control_filter_bracketed(text, m);
 	colon = strchr(text, ':');
@@ -126,9 +127,11 @@ control_filter_endpoint(const char *value, struct control_match *m)
 static bool
 control_filter_name(const char *value, char *buf, size_t size)
 {
-	if (*value == '\0' || strlen(value) >= size)
+	size_t len = strlen(value);
+
+	if (len == 0 || len >= size)
 		return false;
-	strcpy(buf, value);
+	memcpy(buf, value, len + 1);
 	return true;
 }
 
@@ -194,14 +197,15 @@ int
 control_filter_parse(const char *text, struct control_filter *ret_f, char *fault, size_t fault_len)
 {
 	struct control_filter f = {0};
+	size_t len = strlen(text);
 	char copy[CONTROL_FILTER_TEXT_MAX + 1];
 	char *save = NULL;
 	unsigned seen = 0;
 
-	if (strlen(text) >= sizeof(copy))
+	if (len >= sizeof(copy))
 		return control_filter_fault(
 			fault, fault_len, "filter: longer than %d bytes", CONTROL_FILTER_TEXT_MAX);
-	strcpy(copy, text);
+	memcpy(copy, text, len + 1);
 	for (char *token = strtok_r(copy, " \t\n", &save); token != NULL;
 		token = strtok_r(NULL, " \t\n", &save)) {
 		int rc = control_filter_token(token, &f, &seen, fault, fault_len);
@@ -235,16 +239,19 @@ control_filter_key(const struct control_filter *f, const struct key *k)
 		control_match_is(&f->remote, k->raddr, k->rport_be);
 }
 
-/* Names of states without regard to case, and '_' for '-'. */
+/* Names of states are compared without regard to case, and '_' is '-'. */
+static int
+control_filter_letter(char c)
+{
+	return c == '_' ? '-' : tolower((unsigned char)c);
+}
+
 static bool
 control_filter_state_is(const char *want, const char *state)
 {
-	for (; *want != '\0' && *state != '\0'; want++, state++) {
-		int a = *want == '_' ? '-' : tolower((unsigned char)*want);
-		int b = *state == '_' ? '-' : tolower((unsigned char)*state);
-
-		if (a != b)
-			return false;
+	while (*want != '\0' && control_filter_letter(*want) == control_filter_letter(*state)) {
+		want++;
+		state++;
 	}
 	return *want == *state;
 }

@@ -57,7 +57,7 @@ control_fail(struct control_json *out, const char *code, const char *format, ...
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	control_json_reset(out);
 	control_json_object(out, NULL);

@@ -41,6 +41,7 @@ control_cmd_status(struct control *ctl, const json_t *req, struct control_json *
 	struct stack_stats st;
 	unsigned listeners = 0;
 
+	(void)req;
 	stack_stats(s, &st);
 	for (struct listener *l = stack_listener_next(s, NULL); l != NULL;
 		l = stack_listener_next(s, l))
@@ -70,12 +71,12 @@ control_listener_address(const struct listener *l, char *buf, size_t len)
 	size_t n;
 
 	if (memcmp(l->laddr, any, sizeof(any)) == 0 && l->zone != IPHT_ZONE_ANY6)
-		snprintf(text, sizeof(text), "*:%u", l->port_lo);
+		(void)snprintf(text, sizeof(text), "*:%u", l->port_lo);
 	else
 		control_endpoint_text(l->laddr, NULL, l->port_lo, text);
 	n = (size_t)snprintf(buf, len, "%s", text);
 	if (l->port_hi > l->port_lo && n < len)
-		snprintf(buf + n, len - n, "-%u", l->port_hi);
+		(void)snprintf(buf + n, len - n, "-%u", l->port_hi);
 }
 
 static void
@@ -86,7 +87,7 @@ control_prefixes(struct control_json *out, const char *name, const struct prefix
 	control_json_array(out, name);
 	for (unsigned i = 0; i < n; i++) {
 		control_addr_text(list[i].addr, addr);
-		snprintf(text, sizeof(text), "%s/%d", addr,
+		(void)snprintf(text, sizeof(text), "%s/%d", addr,
 			strchr(addr, ':') == NULL ? list[i].len - 96 : list[i].len);
 		control_json_str(out, NULL, text);
 	}
@@ -143,6 +144,7 @@ control_cmd_listeners(struct control *ctl, const json_t *req, struct control_jso
 {
 	struct stack *s = ctl->conf.stack;
 
+	(void)req;
 	control_json_array(out, "listeners");
 	for (struct listener *l = stack_listener_next(s, NULL); l != NULL;
 		l = stack_listener_next(s, l))
@@ -163,7 +165,7 @@ control_addresses(const struct ip_ifc_info *info, struct control_json *out)
 							     : "valid";
 
 		control_addr_text(info->addrs[i].addr, addr);
-		snprintf(text, sizeof(text), "%s/%u", addr, info->addrs[i].prefix_len);
+		(void)snprintf(text, sizeof(text), "%s/%u", addr, info->addrs[i].prefix_len);
 		control_json_object(out, NULL);
 		control_json_str(out, "address", text);
 		control_json_str(out, "state", state);
@@ -180,7 +182,7 @@ control_interface(struct control *ctl, unsigned ifc, struct control_json *out)
 
 	memset(&info, 0, sizeof(info));
 	ip_ifc_info(stack_ip(ctl->conf.stack), ifc, &info);
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info.mac.addr_bytes[0],
+	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info.mac.addr_bytes[0],
 		info.mac.addr_bytes[1], info.mac.addr_bytes[2], info.mac.addr_bytes[3],
 		info.mac.addr_bytes[4], info.mac.addr_bytes[5]);
 	control_json_object(out, NULL);
@@ -210,6 +212,7 @@ control_cmd_interfaces(struct control *ctl, const json_t *req, struct control_js
 {
 	unsigned n = ip_ifc_count(stack_ip(ctl->conf.stack));
 
+	(void)req;
 	control_json_array(out, "interfaces");
 	for (unsigned ifc = 0; ifc < n; ifc++)
 		control_interface(ctl, ifc, out);

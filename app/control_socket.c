@@ -24,7 +24,7 @@ control_socket_fault(char *fault, size_t len, int rc, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(fault, len, format, ap);
+	(void)vsnprintf(fault, len, format, ap);
 	va_end(ap);
 	return rc;
 }
@@ -94,7 +94,7 @@ control_socket_lock(const char *path, char *fault, size_t len)
 	const char *folder;
 	int fd;
 
-	snprintf(copy, sizeof(copy), "%s", path);
+	(void)snprintf(copy, sizeof(copy), "%s", path);
 	folder = dirname(copy);
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
 		return control_socket_fault(fault, len, -errno, "%s: can't make the folder %s: %s",
@@ -117,12 +117,13 @@ int
 control_socket_open(const char *path, int *ret_fd, char *fault, size_t fault_len)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	size_t len = strlen(path);
 	int fd, lock, rc;
 
-	if (path[0] == '\0' || strlen(path) >= sizeof(sa.sun_path))
+	if (len == 0 || len >= sizeof(sa.sun_path))
 		return control_socket_fault(fault, fault_len, -ENAMETOOLONG,
 			"%s: the path of a socket has 1-%zu bytes", path, sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, len + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return control_socket_fault(

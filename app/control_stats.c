@@ -135,6 +135,7 @@ control_cmd_stats(struct control *ctl, const json_t *req, struct control_json *o
 	struct stack *s = ctl->conf.stack;
 	struct stack_stats st;
 
+	(void)req;
 	stack_stats(s, &st);
 	control_json_object(out, "stats");
 	control_stats_sum(&st.sum, true, out);

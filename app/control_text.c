@@ -33,16 +33,16 @@ control_endpoint_text(
 
 	control_addr_text(addr, text);
 	if (control_addr_is_v4(addr))
-		snprintf(buf, CONTROL_ENDPOINT_LEN, "%s:%u", text, port);
+		(void)snprintf(buf, CONTROL_ENDPOINT_LEN, "%s:%u", text, port);
 	else
-		snprintf(buf, CONTROL_ENDPOINT_LEN, "[%s%s%.31s]:%u", text, zone != NULL ? "%" : "",
-			zone != NULL ? zone : "", port);
+		(void)snprintf(buf, CONTROL_ENDPOINT_LEN, "[%s%s%.31s]:%u", text,
+			zone != NULL ? "%" : "", zone != NULL ? zone : "", port);
 }
 
 void
 control_id_text(struct conv_handle h, char buf[CONTROL_ID_LEN])
 {
-	snprintf(buf, CONTROL_ID_LEN, "%" PRIu32 ".%" PRIu32, h.slot, h.gen);
+	(void)snprintf(buf, CONTROL_ID_LEN, "%" PRIu32 ".%" PRIu32, h.slot, h.gen);
 }
 
 /* A decimal number in 32 bits without sign or blanks; ret_end is where it ends. */

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONVCTL_FILTER_MAX 512 /* as the daemon's */
+#define CONVCTL_FILTER_MAX  512 /* as the daemon's */
+#define CONVCTL_WORKERS_MAX 64 /* WORKER_MAX */
 
 struct convctl_command {
 	const char *name;
@@ -47,27 +48,27 @@ convctl_say(const char *format, ...)
 {
 	va_list ap;
 
-	fflush(stdout);
-	fputs("convctl: ", stderr);
+	(void)fflush(stdout);
+	(void)fputs("convctl: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	(void)vfprintf(stderr, format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	(void)fputc('\n', stderr);
 }
 
 static void
 convctl_help(FILE *f)
 {
-	fprintf(f,
+	(void)fprintf(f,
 		"usage: convctl [--socket PATH] [--json] COMMAND\n"
 		"       convctl --help | --version\n\n");
 	for (size_t i = 0; i < CONVCTL_COMMANDS; i++) {
 		const struct convctl_command *c = &convctl_commands[i];
 		int width = 22 - (int)strlen(c->name);
 
-		fprintf(f, "  %s %-*s %s\n", c->name, width, c->usage, c->help);
+		(void)fprintf(f, "  %s %-*s %s\n", c->name, width, c->usage, c->help);
 	}
-	fprintf(f,
+	(void)fprintf(f,
 		"\nThe socket is %s unless told otherwise.\n"
 		"Exit: 0; 1 refused or gone; 2 usage; 3 no daemon.\n",
 		CONVCTL_SOCKET);
@@ -100,6 +101,20 @@ convctl_filter(char **args, int n, char *buf, size_t size)
 	return CONVCTL_OK;
 }
 
+/* A decimal number in 1-most that is all of text; else 0. */
+static long
+convctl_number(const char *text, long most)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || value > most)
+		return 0;
+	return value;
+}
+
 /* The request of a command that is one question. */
 static json_t *
 convctl_request(const struct convctl_command *cmd, char **args, int n, bool dry_run)
@@ -116,7 +131,7 @@ convctl_request(const struct convctl_command *cmd, char **args, int n, bool dry_
 		value = json_true();
 	} else if (strcmp(cmd->name, "workers") == 0 && n == 2) {
 		key = "set";
-		value = json_integer(atoi(args[1]));
+		value = json_integer(convctl_number(args[1], CONVCTL_WORKERS_MAX));
 	}
 	if (key != NULL && json_object_set_new(req, key, value) < 0) {
 		json_decref(req);
@@ -136,26 +151,13 @@ convctl_once(struct convctl *cc, const struct convctl_command *cmd, json_t *req)
 		return rc;
 	payload = json_object_get(answer, cmd->name);
 	if (cc->json || cmd->show == NULL) {
-		json_dumpf(payload, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)json_dumpf(payload, stdout, JSON_INDENT(2));
+		(void)putchar('\n');
 	} else {
 		cmd->show(payload);
 	}
 	json_decref(answer);
 	return CONVCTL_OK;
-}
-
-/* A decimal number in 1-most that is all of text. */
-static bool
-convctl_number(const char *text, long most)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' && value >= 1 &&
-		value <= most;
 }
 
 /* What stands behind the command, looked at before the daemon is asked. */
@@ -173,7 +175,8 @@ convctl_args_ok(const struct convctl *cc, const struct convctl_command *cmd, cha
 	}
 	if (strcmp(cmd->name, "workers") == 0) {
 		if (n == 0 ||
-			(n == 2 && strcmp(args[0], "set") == 0 && convctl_number(args[1], 64)))
+			(n == 2 && strcmp(args[0], "set") == 0 &&
+				convctl_number(args[1], CONVCTL_WORKERS_MAX) > 0))
 			return true;
 	} else if (cmd->args < 0 || cmd->args == n) {
 		return true;
@@ -252,7 +255,7 @@ convctl_options(struct convctl *cc, int argc, char **argv, bool *dry_run)
 			convctl_help(stdout);
 			return CONVCTL_OK;
 		case 'v':
-			puts("convctl " CONVD_VERSION);
+			(void)puts("convctl " CONVD_VERSION);
 			return CONVCTL_OK;
 		default:
 			return CONVCTL_USAGE;

@@ -17,12 +17,13 @@ convctl_connect(struct convctl *cc)
 {
 	const struct timeval timeout = {.tv_sec = CONVCTL_TIMEOUT_S};
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	size_t len = strlen(cc->path);
 
-	if (cc->path[0] == '\0' || strlen(cc->path) >= sizeof(sa.sun_path)) {
+	if (len == 0 || len >= sizeof(sa.sun_path)) {
 		convctl_say("--socket: a path of 1-%zu bytes is wanted", sizeof(sa.sun_path) - 1);
 		return CONVCTL_USAGE;
 	}
-	strcpy(sa.sun_path, cc->path);
+	memcpy(sa.sun_path, cc->path, len + 1);
 	cc->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (cc->fd < 0 ||
 		setsockopt(cc->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||

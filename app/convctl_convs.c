@@ -44,7 +44,7 @@ convctl_convs_json(const json_t *convs, bool *first)
 	size_t i;
 
 	json_array_foreach(convs, i, row) {
-		fputs(*first ? "\n" : ",\n", stdout);
+		(void)fputs(*first ? "\n" : ",\n", stdout);
 		*first = false;
 		if (json_dumpf(row, stdout, JSON_COMPACT) < 0)
 			return; /* main says that the output failed */
@@ -84,7 +84,7 @@ convctl_convs(struct convctl *cc, const char *filter)
 		if (rc != CONVCTL_OK)
 			break;
 		if (cc->json && cursor == 0)
-			putchar('[');
+			(void)putchar('[');
 		if (cc->json)
 			convctl_convs_json(json_object_get(answer, "convs"), &first);
 		else
@@ -95,7 +95,7 @@ convctl_convs(struct convctl *cc, const char *filter)
 		json_decref(answer);
 	}
 	if (cc->json && rc == CONVCTL_OK)
-		fputs(first ? "]\n" : "\n]\n", stdout);
+		(void)fputs(first ? "]\n" : "\n]\n", stdout);
 	convctl_table_free(&t);
 	return rc;
 }

@@ -31,13 +31,13 @@ convctl_age_text(uint64_t us, char *buf, size_t len)
 	uint64_t s = us / 1000000, m = s / 60, h = m / 60;
 
 	if (s < 60)
-		snprintf(buf, len, "%.1fs", (double)(us / 100000) / 10);
+		(void)snprintf(buf, len, "%.1fs", (double)us / 1e6);
 	else if (m < 60)
-		snprintf(buf, len, "%" PRIu64 "m%02" PRIu64 "s", m, s % 60);
+		(void)snprintf(buf, len, "%" PRIu64 "m%02" PRIu64 "s", m, s % 60);
 	else if (h < 24)
-		snprintf(buf, len, "%" PRIu64 "h%02" PRIu64 "m", h, m % 60);
+		(void)snprintf(buf, len, "%" PRIu64 "h%02" PRIu64 "m", h, m % 60);
 	else
-		snprintf(buf, len, "%" PRIu64 "d%02" PRIu64 "h", h / 24, h % 24);
+		(void)snprintf(buf, len, "%" PRIu64 "d%02" PRIu64 "h", h / 24, h % 24);
 }
 
 void
@@ -46,9 +46,9 @@ convctl_rtt_text(uint64_t us, char *buf, size_t len)
 	if (us == 0)
 		buf[0] = '\0';
 	else if (us < 1000000)
-		snprintf(buf, len, "%.3fms", (double)us / 1000);
+		(void)snprintf(buf, len, "%.3fms", (double)us / 1000);
 	else
-		snprintf(buf, len, "%.2fs", (double)us / 1000000);
+		(void)snprintf(buf, len, "%.2fs", (double)us / 1000000);
 }
 
 /* One line "name  value" of a listing by lines. */
@@ -57,11 +57,11 @@ convctl_line(const char *name, const char *format, ...)
 {
 	va_list ap;
 
-	printf("%-16s  ", name);
+	(void)printf("%-16s  ", name);
 	va_start(ap, format);
-	vprintf(format, ap);
+	(void)vprintf(format, ap);
 	va_end(ap);
-	putchar('\n');
+	(void)putchar('\n');
 }
 
 static void
@@ -113,7 +113,7 @@ convctl_prefixes(const json_t *list, char *buf, size_t len)
 		n += (size_t)snprintf(
 			buf + n, len - n, "%s%s", n > 0 ? "," : "", json_string_value(prefix));
 		if (n >= len - 4) {
-			strcpy(buf + len - 4, "...");
+			memcpy(buf + len - 4, "...", 4);
 			return;
 		}
 	}
@@ -162,26 +162,26 @@ convctl_show_interface(const json_t *ifc)
 	const json_t *address;
 	size_t i;
 
-	printf("%s: %s, mac %s, mtu %" PRIu64, convctl_str(ifc, "name"),
+	(void)printf("%s: %s, mac %s, mtu %" PRIu64, convctl_str(ifc, "name"),
 		json_is_true(json_object_get(ifc, "up")) ? "up" : "down", convctl_str(ifc, "mac"),
 		convctl_u64(ifc, "mtu"));
 	if (convctl_u64(ifc, "vlan") != 0)
-		printf(", vlan %" PRIu64, convctl_u64(ifc, "vlan"));
-	putchar('\n');
+		(void)printf(", vlan %" PRIu64, convctl_u64(ifc, "vlan"));
+	(void)putchar('\n');
 	if (json_object_get(ifc, "device") != NULL)
-		printf("    device   %s (%s), %" PRIu64 " rx and %" PRIu64 " tx queues\n",
+		(void)printf("    device   %s (%s), %" PRIu64 " rx and %" PRIu64 " tx queues\n",
 			convctl_str(ifc, "device"), convctl_str(ifc, "driver"),
 			convctl_u64(ifc, "rx_queues"), convctl_u64(ifc, "tx_queues"));
 	json_array_foreach(addresses, i, address) {
 		const char *state = convctl_str(address, "state");
 
-		printf("    address  %s%s%s\n", convctl_str(address, "address"),
+		(void)printf("    address  %s%s%s\n", convctl_str(address, "address"),
 			strcmp(state, "valid") == 0 ? "" : " ",
 			strcmp(state, "valid") == 0 ? "" : state);
 	}
-	printf("    rx       %" PRIu64 " packets, %" PRIu64 " bytes\n",
+	(void)printf("    rx       %" PRIu64 " packets, %" PRIu64 " bytes\n",
 		convctl_u64(ifc, "rx_packets"), convctl_u64(ifc, "rx_bytes"));
-	printf("    tx       %" PRIu64 " packets, %" PRIu64 " bytes\n",
+	(void)printf("    tx       %" PRIu64 " packets, %" PRIu64 " bytes\n",
 		convctl_u64(ifc, "tx_packets"), convctl_u64(ifc, "tx_bytes"));
 }
 
@@ -191,8 +191,9 @@ convctl_show_interfaces(const json_t *interfaces)
 	const json_t *ifc;
 	size_t i;
 
-	json_array_foreach(interfaces, i, ifc)
+	json_array_foreach(interfaces, i, ifc) {
 		convctl_show_interface(ifc);
+	}
 }
 
 void
@@ -213,10 +214,10 @@ convctl_show_workers(const json_t *workers)
 		json_int_t core = json_integer_value(json_object_get(w, "core"));
 
 		convctl_table_u64(&t, convctl_u64(w, "worker"));
-		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, core);
+		(void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, core);
 		convctl_table_cell(&t, json_object_get(w, "core") == NULL || core < 0 ? "" : text);
 		/* Read while they move: idle may be ahead. */
-		snprintf(text, sizeof(text), "%.1f%%",
+		(void)snprintf(text, sizeof(text), "%.1f%%",
 			turns > idle ? 100.0 * (double)(turns - idle) / (double)turns : 0.0);
 		convctl_table_cell(&t, text);
 		for (size_t c = 0; c < CONVCTL_COUNT(counts); c++)
@@ -257,5 +258,5 @@ convctl_show_conv(const json_t *conv)
 void
 convctl_show_hangup(const json_t *hangup)
 {
-	printf("%s: hangup is under way\n", convctl_str(hangup, "id"));
+	(void)printf("%s: hangup is under way\n", convctl_str(hangup, "id"));
 }

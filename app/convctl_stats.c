@@ -28,11 +28,11 @@ convctl_stats_row(
 	if (walk->seconds > 0 && now == then)
 		return;
 	convctl_table_cell(&walk->table, name);
-	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, now);
+	(void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, now);
 	convctl_table_cell(&walk->table, text);
 	if (walk->seconds <= 0)
 		return;
-	snprintf(text, sizeof(text), "%.1f", (double)(now - then) / walk->seconds);
+	(void)snprintf(text, sizeof(text), "%.1f", (double)(now - then) / walk->seconds);
 	convctl_table_cell(&walk->table, text);
 }
 
@@ -48,12 +48,13 @@ convctl_stats_walk(
 
 	if (json_is_object(value)) {
 		json_object_foreach((json_t *)value, key, member) {
-			snprintf(path, sizeof(path), "%s%s%s", name, *name != '\0' ? "." : "", key);
+			(void)snprintf(
+				path, sizeof(path), "%s%s%s", name, *name != '\0' ? "." : "", key);
 			convctl_stats_walk(walk, path, member, json_object_get(before, key));
 		}
 	} else if (json_is_array(value)) {
 		json_array_foreach(value, i, member) {
-			snprintf(path, sizeof(path), "%s.%zu", name, i);
+			(void)snprintf(path, sizeof(path), "%s.%zu", name, i);
 			convctl_stats_walk(walk, path, member, json_array_get(before, i));
 		}
 	} else if (json_is_boolean(value)) {
@@ -77,17 +78,18 @@ convctl_stats_sum(const json_t *stats)
 	const char *reason;
 	json_t *value;
 
-	json_object_foreach(json_object_get(stats, "drops"), reason, value)
+	json_object_foreach(json_object_get(stats, "drops"), reason, value) {
 		drops += (uint64_t)json_integer_value(value);
-	printf("received %" PRIu64 " = delivered %" PRIu64 " + consumed %" PRIu64
-	       " + drops %" PRIu64 " + held %" PRIu64,
+	}
+	(void)printf("received %" PRIu64 " = delivered %" PRIu64 " + consumed %" PRIu64
+		     " + drops %" PRIu64 " + held %" PRIu64,
 		convctl_u64(stats, "received"), convctl_u64(stats, "delivered"),
 		convctl_u64(stats, "consumed"), drops, convctl_u64(stats, "held"));
 	if (missing == 0)
-		printf(": exact\n");
+		(void)printf(": exact\n");
 	else
-		printf(": %" JSON_INTEGER_FORMAT
-		       " missing (exact only while the workers are at rest)\n",
+		(void)printf(": %" JSON_INTEGER_FORMAT
+			     " missing (exact only while the workers are at rest)\n",
 			missing);
 }
 
@@ -132,12 +134,12 @@ convctl_stats_show(
 
 	if (!cc->json) {
 		if (before != NULL)
-			putchar('\n');
+			(void)putchar('\n');
 		convctl_stats_print(stats, json_object_get(before, "stats"), seconds);
 		return;
 	}
-	json_dumpf(stats, stdout, cc->interval_s > 0 ? JSON_COMPACT : JSON_INDENT(2));
-	putchar('\n');
+	(void)json_dumpf(stats, stdout, cc->interval_s > 0 ? JSON_COMPACT : JSON_INDENT(2));
+	(void)putchar('\n');
 }
 
 int

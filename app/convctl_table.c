@@ -50,7 +50,7 @@ convctl_table_u64(struct convctl_table *t, uint64_t value)
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRIu64, value);
+	(void)snprintf(text, sizeof(text), "%" PRIu64, value);
 	convctl_table_cell(t, text);
 }
 
@@ -61,24 +61,27 @@ convctl_table_print(const struct convctl_table *t, unsigned column, const char *
 	bool last = column + 1 == t->n;
 
 	if (t->columns[column].right)
-		printf("%*s%s", width, text, last ? "\n" : "  ");
+		(void)printf("%*s%s", width, text, last ? "\n" : "  ");
 	else if (last)
-		printf("%s\n", text);
+		(void)printf("%s\n", text);
 	else
-		printf("%-*s  ", width, text);
+		(void)printf("%-*s  ", width, text);
 }
 
 void
 convctl_table_flush(struct convctl_table *t)
 {
+	unsigned column = 0;
+
 	if (!t->headed) {
 		for (unsigned i = 0; i < t->n; i++)
 			convctl_table_print(t, i, t->columns[i].head);
 		t->headed = true;
 	}
 	for (size_t i = 0; i < t->ncells; i++) {
-		convctl_table_print(t, (unsigned)(i % t->n), t->cells[i]);
+		convctl_table_print(t, column, t->cells[i]);
 		free(t->cells[i]);
+		column = column + 1 == t->n ? 0 : column + 1;
 	}
 	t->ncells = 0;
 }
