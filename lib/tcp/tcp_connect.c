@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Active open: SYN-SENT (RFC 9293 section 3.10.1, 3.10.7.3), and simultaneous open.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "tcp_priv.h"
+
+#define PORT_ATTEMPTS 512 /* so many neighbours tried before the ports count as taken */
+
+/** SYN, or, in SYN-RECEIVED, SYN-ACK. */
+void
+tcp_send_syn(struct worker *w, struct tcp_conv *tc)
+{
+	bool ack = tc->c.cn.state == TCP_SYN_RECEIVED;
+	struct tcp_out o = {
+		.k = &tc->c.cn.n.key,
+		.path = &tc->c.path,
+		.seq = tc->snd_una,
+		.wnd = (uint16_t)RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX),
+		.flags = TCP_SYN,
+		.mss = tcp_mss_ours(&tc->c.path, &tc->c.cn.n.key),
+		.opts = TCP_OPT_TS | TCP_OPT_SACK_OK | TCP_OPT_WSCALE,
+		.wscale = w->tcp->rcv_wscale,
+	};
+
+	o.ts_val = tcp_ts_now(w, o.k);
+	if (ack) {
+		o.flags |= TCP_ACK;
+		o.ack = tc->rcv_nxt;
+		o.ts_ecr = tc->ts_recent;
+		if ((tc->flags & TCPF_TS) == 0)
+			o.opts &= ~TCP_OPT_TS;
+		if ((tc->flags & TCPF_SACK) == 0)
+			o.opts &= ~TCP_OPT_SACK_OK;
+		if ((tc->flags & TCPF_WSCALE) == 0)
+			o.opts &= ~TCP_OPT_WSCALE;
+		tc->last_ack = tc->rcv_nxt;
+	}
+	tc->c.active_ms = w->now_ms;
+	tcp_transmit_bare(w, &o);
+	tcp_rto_start(w, tc);
+}
+
+/** Everything of a conversation in SYN-SENT but its port. @return 0 or -errno */
+static int
+tcp_connect_fill(struct worker *w, struct tcp_conv *tc, const struct service *s)
+{
+	struct conv *c = &tc->c;
+	int err = ip_path(w, &c->cn.n.key, &c->path);
+
+	if (err != 0)
+		return err;
+	c->proto = &tcp_proto;
+	c->service = s;
+	c->born_ms = c->active_ms = w->now_ms;
+	c->cn.state = TCP_SYN_SENT;
+	tcp_setup(w, tc, 0, 0);
+	tc->flags |= TCPF_BORN | TCPF_ACTIVE | TCPF_OPENING;
+	return 0;
+}
+
+static void
+tcp_connect_isn(struct worker *w, struct tcp_conv *tc)
+{
+	tc->snd_una = tcp_isn(w, &tc->c.cn.n.key);
+	tc->snd_nxt = tc->snd_end = tc->snd_una + 1;
+}
+
+/** Publish under the port that was asked for, or the first of the candidates that is free. @return 0 or -errno */
+static int
+tcp_connect_publish(struct worker *w, struct tcp_conv *tc)
+{
+	struct conv_node *cn = &tc->c.cn;
+	bool chosen = cn->n.key.lport_be != 0;
+	int err = -EADDRINUSE;
+
+	for (unsigned i = 0; i < (chosen ? 1 : PORT_ATTEMPTS); i++) {
+		if (!chosen) {
+			/* Relaxed: only that each attempt is another one matters. */
+			uint32_t next = atomic_fetch_add_explicit(
+				&w->tcp->port_next, 1, memory_order_relaxed);
+
+			cn->n.key.lport_be = htons(tcp_port(w, &cn->n.key, next));
+		}
+		cn->n.hash = ipht_hash(conv_ipht(w->convs), &cn->n.key);
+		tcp_connect_isn(w, tc);
+		err = conv_publish(w, cn, NODE_KICK, NULL);
+		if (err != -EEXIST)
+			return err;
+		err = -EADDRINUSE;
+	}
+	return err;
+}
+
+/** @see struct proto: connect */
+int
+tcp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c)
+{
+	static const uint8_t any[16];
+	struct key key = *k;
+	struct conv_node *cn;
+	int err = 0;
+
+	key.proto = IPPROTO_TCP;
+	key.kind = KEY_TUPLE;
+	if (memcmp(key.laddr, any, sizeof(any)) == 0)
+		err = ip_source(w, key.raddr, key.laddr);
+	if (err != 0)
+		return err;
+	cn = conv_alloc(w, NODE_CONV, &key, 0);
+	if (cn == NULL)
+		return -ENOMEM;
+	err = tcp_connect_fill(w, (struct tcp_conv *)cn, s);
+	if (err == 0) {
+		conv_hold(cn);
+		err = tcp_connect_publish(w, (struct tcp_conv *)cn);
+		if (err != 0)
+			conv_put(w, cn);
+	}
+	if (err != 0) {
+		conv_abandon(w, cn);
+		return err == -ENOSPC ? -ENOMEM : err;
+	}
+	TCP_COUNT(w, active_opens);
+	/* SYN goes out from inside: in this turn. */
+	conv_kick(w, cn, NODE_KICK);
+	*ret_c = conv_of(cn);
+	return 0;
+}
+
+/** First: the ACK. @return false: m is consumed */
+static bool
+tcp_syn_sent_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	if ((p->tcp.flags & TCP_ACK) == 0 || p->tcp.ack == tc->snd_nxt)
+		return true;
+	tcp_reset_reply(w, m);
+	drop(w, m, DROP_TCP_ACK);
+	return false;
+}
+
+/** The peer's SYN: its numbers, and what we agree on. */
+static void
+tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
+{
+	uint16_t mss = (p->tcp.opts & TCP_OPT_MSS) != 0 ? p->tcp.mss : 0;
+
+	tcp_setup(w, tc, mss, p->tcp.opts);
+	if ((tc->flags & TCPF_WSCALE) != 0)
+		tc->snd_wscale = p->tcp.wscale;
+	if ((tc->flags & TCPF_TS) != 0)
+		tc->ts_recent = p->tcp.ts_val;
+	tc->rcv_nxt = p->tcp.seq + 1;
+	tc->rcv_adv = tc->rcv_nxt + RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX);
+	tc->last_ack = tc->rcv_nxt;
+	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(p->tcp.wnd >> tc->snd_wscale);
+	tc->snd_wl1 = p->tcp.seq;
+	tc->snd_wl2 = (p->tcp.flags & TCP_ACK) != 0 ? p->tcp.ack : tc->snd_una;
+}
+
+/** RTT of the handshake: by the clock if the SYN went out once (Karn), else by the echoed timestamp. */
+static void
+tcp_syn_sent_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
+{
+	uint32_t ms = w->now_ms - tc->c.active_ms;
+
+	if ((tc->flags & TCPF_SYN_RESENT) != 0) {
+		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
+			return;
+		ms = tcp_ts_now(w, &tc->c.cn.n.key) - p->tcp.ts_ecr;
+		if (ms > TCP_RTO_MAX_MS)
+			return;
+	}
+	tcp_rtt_sample(tc, ms * 1000);
+}
+
+/** RFC 9293 section 3.10.7.3, in its order. Consumes m. */
+void
+tcp_syn_sent_input(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+
+	/* First: the ACK. */
+	if (!tcp_syn_sent_ack(w, tc, m))
+		return;
+	/* Second: RST. RFC 5961 section 3.2: only with an acceptable ACK. Third (security): nothing. */
+	if ((p->tcp.flags & TCP_RST) != 0) {
+		if ((p->tcp.flags & TCP_ACK) == 0) {
+			drop(w, m, DROP_TCP_RST);
+			return;
+		}
+		TCP_COUNT(w, resets_in);
+		w->c.delivered++;
+		rte_pktmbuf_free(m);
+		tcp_end(w, tc, CONV_END_REFUSED);
+		return;
+	}
+	/* Fourth: SYN. Fifth: neither SYN nor RST: drop. */
+	if ((p->tcp.flags & TCP_SYN) == 0) {
+		drop(w, m, DROP_TCP_FLAGS);
+		return;
+	}
+	tcp_syn_sent_agree(w, tc, p);
+	p->tcp.flags &= ~TCP_SYN;
+	p->tcp.seq++;
+	if ((p->tcp.flags & TCP_ACK) == 0) {
+		/* Simultaneous open. Text, if any, comes again. */
+		tc->c.cn.state = TCP_SYN_RECEIVED;
+		tc->backoff = 0;
+		tcp_send_syn(w, tc);
+		w->c.delivered++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	tcp_syn_sent_rtt(w, tc, p);
+	tcp_establish(w, tc);
+	tc->flags |= TCPF_ACK_NOW;
+	tc->c.active_ms = w->now_ms;
+	tcp_input_text(w, tc, m);
+}

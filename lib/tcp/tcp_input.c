@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * A segment arrives: RFC 9293 section 3.10.7.4, in its order, with RFC 7323 (timestamps) and RFC 5961
+ * (blind attacks) where they belong. Each step either lets a segment pass or consumes it.
+ * A segment that a conversation has taken in or answered is delivered; others are dropped under a name.
+ */
+#include "tcp_priv.h"
+
+/** Segment length in sequence space (SEG.LEN). */
+static uint32_t
+tcp_seg_len(const struct pkt *p)
+{
+	return p->data_len + ((p->tcp.flags & TCP_SYN) != 0) + ((p->tcp.flags & TCP_FIN) != 0);
+}
+
+/** A duplicate, whose ACK was lost, gets one; what has no length may be an answer to ours, so it is counted out. */
+static void
+tcp_not_acceptable(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, enum drop_reason r)
+{
+	const struct pkt *p = pkt_of(m);
+	bool old = tcp_seg_len(p) > 0 && seq_le(p->tcp.seq + tcp_seg_len(p), tc->rcv_nxt);
+
+	if ((p->tcp.flags & TCP_RST) != 0) {
+		drop(w, m, DROP_TCP_RST);
+		return;
+	}
+	if (tcp_seg_len(p) > 0)
+		tc->flags |= TCPF_ACK_NOW;
+	else
+		tcp_challenge(w, tc);
+	if (!old || r == DROP_TCP_PAWS) {
+		drop(w, m, r);
+		return;
+	}
+	TCP_COUNT(w, dup_segs_in);
+	w->c.delivered++;
+	rte_pktmbuf_free(m);
+}
+
+/** RFC 7323 section 5.3 R1: a timestamp older than the last one marks an old duplicate. */
+static bool
+tcp_paws_old(const struct worker *w, const struct tcp_conv *tc, const struct pkt *p)
+{
+	return seq_lt(p->tcp.ts_val, tc->ts_recent) &&
+		w->now_ms - tc->c.active_ms < TCP_PAWS_IDLE_MS;
+}
+
+/** Before the first step: RFC 7323 section 3.2 and 5.3. @return false: m is consumed */
+static bool
+tcp_check_paws(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	if ((tc->flags & TCPF_TS) == 0 || (p->tcp.flags & TCP_RST) != 0)
+		return true;
+	if ((p->tcp.opts & TCP_OPT_TS) == 0) {
+		TCP_COUNT(w, paws);
+		drop(w, m, DROP_TCP_PAWS);
+		return false;
+	}
+	if (!tcp_paws_old(w, tc, p))
+		return true;
+	TCP_COUNT(w, paws);
+	/* An ACK that was overtaken on its way needs no answer, and would get one in vain. */
+	if (p->data_len == 0 && (p->tcp.flags & (TCP_SYN | TCP_FIN)) == 0)
+		drop(w, m, DROP_TCP_PAWS);
+	else
+		tcp_not_acceptable(w, tc, m, DROP_TCP_PAWS);
+	return false;
+}
+
+/** First: sequence number (table 6 of RFC 9293 section 3.4). @return false: m is consumed */
+static bool
+tcp_check_seq(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	uint32_t wnd = tcp_rcv_wnd(tc), len = tcp_seg_len(p), seq = p->tcp.seq;
+	uint32_t last = seq + len - 1;
+
+	/* Simultaneous open: the peer's SYN comes again, with the ACK of ours (figure 8). */
+	if (tc->c.cn.state == TCP_SYN_RECEIVED && (p->tcp.flags & TCP_SYN) != 0 &&
+		seq + 1 == tc->rcv_nxt) {
+		p->tcp.flags &= ~TCP_SYN;
+		p->tcp.seq++;
+		return true;
+	}
+	if (len == 0 || wnd == 0) {
+		if (seq == tc->rcv_nxt && len == 0)
+			return true;
+		/* Window 0: "special allowance" for ACKs and RSTs; the text goes in tcp_input_text. */
+		if (wnd == 0 && seq == tc->rcv_nxt)
+			return true;
+		if (len == 0 && wnd > 0 && seq - tc->rcv_nxt < wnd)
+			return true;
+	} else if (seq - tc->rcv_nxt < wnd || last - tc->rcv_nxt < wnd) {
+		return true;
+	}
+	tcp_not_acceptable(w, tc, m, DROP_TCP_WINDOW);
+	return false;
+}
+
+/** Second: RST, as RFC 5961 section 3.2 has it. @return false: m is consumed */
+static bool
+tcp_check_rst(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	if ((p->tcp.flags & TCP_RST) == 0)
+		return true;
+	if (p->tcp.seq != tc->rcv_nxt) {
+		tcp_challenge(w, tc);
+		drop(w, m, DROP_TCP_RST);
+		return false;
+	}
+	TCP_COUNT(w, resets_in);
+	w->c.delivered++;
+	rte_pktmbuf_free(m);
+	/* After both FINs it changes nothing for the service. */
+	if (tc->c.cn.state == TCP_CLOSING || tc->c.cn.state == TCP_LAST_ACK ||
+		tc->c.cn.state == TCP_TIME_WAIT)
+		tcp_end(w, tc, CONV_END_CLOSED);
+	else if (tc->c.cn.state == TCP_SYN_RECEIVED)
+		tcp_end(w, tc, CONV_END_REFUSED);
+	else
+		tcp_end(w, tc, CONV_END_RESET);
+	return false;
+}
+
+/** Fourth: SYN, as RFC 5961 section 4.2 has it. @return false: m is consumed */
+static bool
+tcp_check_syn(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	if ((pkt_of(m)->tcp.flags & TCP_SYN) == 0)
+		return true;
+	tcp_challenge(w, tc);
+	drop(w, m, DROP_TCP_SYN);
+	return false;
+}
+
+/** Fifth, in SYN-RECEIVED: our SYN is acknowledged, or the segment is not for us. @return false: m is consumed */
+static bool
+tcp_ack_syn(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	if (p->tcp.ack != tc->snd_nxt) {
+		tcp_reset_reply(w, m);
+		drop(w, m, DROP_TCP_ACK);
+		return false;
+	}
+	tc->snd_wl1 = p->tcp.seq - 1;
+	tcp_establish(w, tc);
+	return true;
+}
+
+/** Fifth: the ACK field. @return false: m is consumed */
+static bool
+tcp_check_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	if ((p->tcp.flags & TCP_ACK) == 0) {
+		drop(w, m, DROP_TCP_FLAGS);
+		return false;
+	}
+	if (tc->c.cn.state == TCP_SYN_RECEIVED)
+		return tcp_ack_syn(w, tc, m);
+	/* RFC 5961 section 5.2: SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT */
+	if (seq_lt(tc->snd_nxt, p->tcp.ack)) {
+		tcp_challenge(w, tc);
+		drop(w, m, DROP_TCP_ACK);
+		return false;
+	}
+	if (seq_lt(p->tcp.ack, tc->snd_una - ((uint32_t)tc->snd_wnd_max << tc->snd_wscale))) {
+		tcp_challenge(w, tc);
+		drop(w, m, DROP_TCP_ACK);
+		return false;
+	}
+	return true;
+}
+
+/** Fifth, continued: what the ACK means to the state. @return false: the conversation is over */
+static bool
+tcp_ack_states(struct worker *w, struct tcp_conv *tc)
+{
+	if (!tcp_fin_acked(tc))
+		return true;
+	switch (tc->c.cn.state) {
+	case TCP_FIN_WAIT_1:
+		tc->c.cn.state = TCP_FIN_WAIT_2;
+		if ((tc->flags & TCPF_CLOSED) != 0)
+			tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
+		return true;
+	case TCP_CLOSING:
+		tc->c.cn.state = TCP_TIME_WAIT;
+		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
+		return true;
+	case TCP_LAST_ACK:
+		tcp_end(w, tc, CONV_END_CLOSED);
+		return false;
+	default:
+		return true;
+	}
+}
+
+/** Eighth: FIN, once all before it is there. */
+static void
+tcp_check_fin(struct worker *w, struct tcp_conv *tc)
+{
+	if ((tc->flags & (TCPF_PEER_FIN_AT | TCPF_PEER_FIN)) != TCPF_PEER_FIN_AT ||
+		tc->rcv_nxt != tc->rcv_fin)
+		return;
+	tc->flags |= TCPF_PEER_FIN | TCPF_ACK_NOW;
+	tc->rcv_nxt++;
+	tc->rcv_adv = seq_max(tc->rcv_adv, tc->rcv_nxt);
+	tcp_ooo_free(tc);
+	switch (tc->c.cn.state) {
+	case TCP_SYN_RECEIVED:
+	case TCP_ESTABLISHED:
+		tc->c.cn.state = TCP_CLOSE_WAIT;
+		break;
+	case TCP_FIN_WAIT_1:
+		tc->c.cn.state = TCP_CLOSING; /* were it acknowledged, this were FIN-WAIT-2 */
+		break;
+	case TCP_FIN_WAIT_2:
+		tc->c.cn.state = TCP_TIME_WAIT;
+		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
+		break;
+	default:
+		break;
+	}
+}
+
+/** Data for a service that has closed: RFC 9293 section 3.6.1, RFC 2525 section 2.17. Consumes m. */
+static void
+tcp_text_closed(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	drop(w, m, DROP_TCP_CLOSED);
+	tcp_reset_conv(w, tc);
+	tcp_end(w, tc, CONV_END_HANGUP);
+}
+
+/**
+ * Sixth (URG: urgent data is delivered in line, RFC 9293 section 3.8.5), seventh: the segment text; and
+ * eighth: FIN. Consumes m.
+ */
+void
+tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	uint32_t end = p->tcp.seq + p->data_len;
+	bool fin = (p->tcp.flags & TCP_FIN) != 0, text = p->data_len > 0;
+
+	switch (tc->c.cn.state) {
+	case TCP_ESTABLISHED:
+	case TCP_FIN_WAIT_1:
+	case TCP_FIN_WAIT_2:
+		break;
+	default: /* after its FIN a peer has no more to say: ignore it */
+		if (text || fin)
+			tc->flags |= TCPF_ACK_NOW;
+		if (text && seq_lt(tc->rcv_nxt, end)) {
+			drop(w, m, DROP_TCP_CLOSED);
+			return;
+		}
+		w->c.delivered++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (fin && (tc->flags & TCPF_PEER_FIN_AT) == 0 && seq_le(end, tc->rcv_adv)) {
+		tc->flags |= TCPF_PEER_FIN_AT;
+		tc->rcv_fin = end;
+	}
+	if (fin && tc->rcv_nxt != end)
+		tc->flags |= TCPF_ACK_NOW;
+	if (text && (tc->flags & TCPF_CLOSED) != 0 && seq_lt(tc->rcv_nxt, end)) {
+		tcp_text_closed(w, tc, m);
+		return;
+	}
+	if (!text || !seq_lt(tc->rcv_nxt, end)) {
+		w->c.delivered++;
+		rte_pktmbuf_free(m);
+	} else if (tcp_rcv_wnd(tc) == 0) {
+		/* A probe of our closed window (RFC 9293 section 3.8.6.1). */
+		tc->flags |= TCPF_ACK_NOW;
+		drop(w, m, DROP_TCP_WINDOW);
+	} else {
+		tcp_recv(w, tc, m);
+	}
+	tcp_check_fin(w, tc);
+}
+
+/** RFC 7323 section 4.3 (2) */
+static void
+tcp_ts_note(struct tcp_conv *tc, const struct pkt *p)
+{
+	if ((tc->flags & TCPF_TS) != 0 && (p->tcp.opts & TCP_OPT_TS) != 0 &&
+		seq_le(p->tcp.seq, tc->last_ack) && seq_le(tc->ts_recent, p->tcp.ts_val))
+		tc->ts_recent = p->tcp.ts_val;
+}
+
+/** The synchronised states, and SYN-RECEIVED of a simultaneous open. Consumes m. */
+static void
+tcp_synchronised(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	if (!tcp_check_paws(w, tc, m) || !tcp_check_seq(w, tc, m) || !tcp_check_rst(w, tc, m) ||
+		!tcp_check_syn(w, tc, m) || !tcp_check_ack(w, tc, m))
+		return;
+	tcp_idle_restart(w, tc);
+	tc->c.active_ms = w->now_ms;
+	tcp_ts_note(tc, pkt_of(m));
+	tcp_ack(w, tc, m);
+	if (!tcp_ack_states(w, tc)) {
+		w->c.delivered++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	tcp_input_text(w, tc, m);
+}
+
+/** @see struct proto: iput */
+void
+tcp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
+{
+	struct tcp_conv *tc = tcp_conv(c);
+
+	if (!tcp_parse(m)) {
+		drop(w, m, DROP_TCP_SHORT);
+		return;
+	}
+	TCP_COUNT(w, segs_in);
+	if (c->cn.state == TCP_SYN_SENT)
+		tcp_syn_sent_input(w, tc, m);
+	else
+		tcp_synchronised(w, tc, m);
+}
+
+/** Smaller segments from now on; those in flight that no longer fit are sent again (RFC 1191 section 6.4). */
+static void
+tcp_path_narrower(struct worker *w, struct tcp_conv *tc)
+{
+	bool any = false;
+
+	TCP_COUNT(w, path_mtu_falls);
+	tcp_mss_update(tc);
+	if (tc->sndq.head == NULL)
+		return;
+	for (struct rte_mbuf *m = tc->sndq.head; m != tcp_flight(tc)->next; m = pkt_of(m)->next) {
+		struct pkt *p = pkt_of(m);
+
+		if (p->tx.len <= tcp_payload_max(tc) || (p->tx.flags & TCP_TX_SACKED) != 0)
+			continue;
+		tcp_mark_lost(tc, m);
+		any = true;
+	}
+	/* Not congestion: cwnd stays. */
+	if (any && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0) {
+		tc->flags |= TCPF_LOSS;
+		tcp_flight(tc)->recover = tc->snd_nxt;
+	}
+}
+
+/** @see struct proto: advise. RFC 5927: only what names a segment that is in flight, and hard errors only before ESTABLISHED. */
+void
+tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
+{
+	struct tcp_conv *tc = tcp_conv(c);
+	struct pkt *p = pkt_of(m);
+	bool opening = c->cn.state == TCP_SYN_SENT || c->cn.state == TCP_SYN_RECEIVED;
+
+	if (p->icmp.seq - tc->snd_una >= tc->snd_nxt - tc->snd_una) {
+		drop(w, m, DROP_ICMP_NO_CONV);
+		return;
+	}
+	w->c.delivered++;
+	if (p->icmp.too_big) {
+		if (ip_path_mtu(&c->path, &c->cn.n.key, p->icmp.mtu))
+			tcp_path_narrower(w, tc);
+	} else if (p->icmp.hard && opening) {
+		tcp_end(w, tc, CONV_END_UNREACHABLE);
+	} else {
+		TCP_COUNT(w, soft_errors);
+	}
+	rte_pktmbuf_free(m);
+}

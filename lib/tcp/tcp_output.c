@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * What goes out, once per entering: what was lost, what is new, FIN, or else one ACK. RFC 9293 section
+ * 3.7.4 (Nagle), 3.8.6 (windows), 3.10.7.4; RFC 5681, 6675.
+ */
+#include <errno.h>
+
+#include "tcp_priv.h"
+
+/** Header for a segment of a synchronised conversation, ACK and options included. */
+static void
+tcp_out_fill(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
+{
+	uint32_t wnd = tcp_window(w, tc);
+	unsigned room;
+
+	*o = (struct tcp_out){
+		.k = &tc->c.cn.n.key,
+		.path = &tc->c.path,
+		.ack = tc->rcv_nxt,
+		.wnd = (uint16_t)(wnd >> tc->rcv_wscale),
+	};
+	if ((tc->flags & TCPF_TS) != 0) {
+		o->opts = TCP_OPT_TS;
+		o->ts_val = tcp_ts_now(w, o->k);
+		o->ts_ecr = tc->ts_recent;
+	}
+	if (tc->ooo == NULL || (tc->flags & TCPF_SACK) == 0)
+		return;
+	/* 40 bytes of options, and no segment longer than mss. */
+	room = RTE_MIN(40u, tc->mss - RTE_MIN(len, (uint32_t)tc->mss)) - tcp_opts_len(tc);
+	if (room >= 12 && (int)room > 0)
+		o->nsack = (uint8_t)tcp_ooo_blocks(
+			tc, o->sack, RTE_MIN((room - 4) / 8, (unsigned)TCP_SACK_MAX));
+}
+
+/** A segment with an ACK leaves: nothing is owed any more. */
+static void
+tcp_acked_all(struct tcp_conv *tc, uint32_t wnd)
+{
+	tc->last_ack = tc->rcv_nxt;
+	tc->rcv_adv = seq_max(tc->rcv_adv, tc->rcv_nxt + wnd);
+	tc->delack_at = 0;
+	tc->flags &= ~TCPF_ACK_NOW;
+	tc->flags |= TCPF_SENT;
+}
+
+/** Put payload behind the header: copied where short, else shared. @return false: no buffer */
+static bool
+tcp_attach(struct worker *w, struct rte_mbuf *h, struct rte_mbuf *payload, uint32_t len)
+{
+	struct rte_mbuf *c;
+
+	if (len <= TCP_COPY_MAX && len <= rte_pktmbuf_tailroom(h) && payload->nb_segs == 1) {
+		memcpy(rte_pktmbuf_append(h, (uint16_t)len), rte_pktmbuf_mtod(payload, void *),
+			len);
+		return true;
+	}
+	c = rte_pktmbuf_clone(payload, w->mp_small);
+	if (c == NULL) {
+		TCP_COUNT(w, no_mbuf);
+		return false;
+	}
+	tcp_mbuf_trim(c, len);
+	if (rte_pktmbuf_chain(h, c) != 0) {
+		rte_pktmbuf_free(c);
+		return false;
+	}
+	return true;
+}
+
+/**
+ * Send one segment with the first len bytes of payload (NULL: none), which stays where it is.
+ * @return see ip_output; -ENOBUFS
+ */
+int
+tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbuf *payload,
+	uint32_t len, uint8_t flags)
+{
+	struct tcp_out o;
+	struct rte_mbuf *h;
+
+	tcp_out_fill(w, tc, &o, len);
+	o.seq = seq;
+	o.flags = flags | TCP_ACK;
+	h = tcp_header(w, &o);
+	if (h == NULL)
+		return -ENOBUFS;
+	if (payload != NULL && !tcp_attach(w, h, payload, len)) {
+		rte_pktmbuf_free(h);
+		return -ENOBUFS;
+	}
+	tcp_acked_all(tc, (uint32_t)o.wnd << tc->rcv_wscale);
+	tc->c.active_ms = w->now_ms;
+	return tcp_transmit(w, &o, h);
+}
+
+void
+tcp_send_ack(struct worker *w, struct tcp_conv *tc)
+{
+	tcp_emit(w, tc, tcp_ack_seq(tc), NULL, 0, 0);
+}
+
+/** RFC 5961: an ACK that asks a peer to prove itself, so many per conversation and time. */
+void
+tcp_challenge(struct worker *w, struct tcp_conv *tc)
+{
+	if (tcp_may_challenge(w, &tc->challenge_at)) {
+		TCP_COUNT(w, challenge_acks);
+		tcp_send_ack(w, tc);
+	}
+}
+
+/** FIN goes with the last byte, once there is nothing behind it. */
+static bool
+tcp_fin_with(const struct tcp_conv *tc, uint32_t end)
+{
+	return (tc->flags & TCPF_FIN_QUEUED) != 0 && end == tc->snd_end;
+}
+
+/** FIN has gone out for the first time: RFC 9293 section 3.10.4. */
+static void
+tcp_fin_sent(struct tcp_conv *tc)
+{
+	tc->flags &= ~TCPF_FIN_LOST;
+	if ((tc->flags & TCPF_FIN_SENT) != 0)
+		return;
+	tc->flags |= TCPF_FIN_SENT;
+	tc->snd_nxt = tc->snd_end + 1;
+	if (tc->c.cn.state == TCP_ESTABLISHED || tc->c.cn.state == TCP_SYN_RECEIVED)
+		tc->c.cn.state = TCP_FIN_WAIT_1;
+	else if (tc->c.cn.state == TCP_CLOSE_WAIT)
+		tc->c.cn.state = TCP_LAST_ACK;
+}
+
+/** Send an element, for the first time or again. @return 0; -EMSGSIZE: not sent, mss has fallen; -ENOBUFS */
+static int
+tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	uint32_t end = p->tx.seq + p->tx.len;
+	bool fin = tcp_fin_with(tc, end);
+	uint8_t flags = fin ? TCP_FIN | TCP_PSH : 0;
+	int err;
+
+	if (p->next == NULL)
+		flags |= TCP_PSH; /* RFC 9293 section 3.9.1: the last of what there is */
+	err = tcp_emit(w, tc, p->tx.seq, m, p->tx.len, flags);
+	if (err == -EMSGSIZE) {
+		/* The path has become narrower than we knew. */
+		tcp_mss_update(tc);
+		return p->tx.len > tcp_payload_max(tc) ? -EMSGSIZE : -ENOBUFS;
+	}
+	p->tx.sent_us = w->now_us;
+	p->tx.sends += p->tx.sends < UINT8_MAX;
+	tc->snd_nxt = seq_max(tc->snd_nxt, end);
+	if (fin)
+		tcp_fin_sent(tc);
+	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
+		tcp_rto_start(w, tc);
+	return err == -ENOBUFS ? err : 0;
+}
+
+/** An element that is lost, in so many pieces as the path wants now. @return false: no more now */
+static bool
+tcp_resend(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	int err;
+
+	do {
+		if (p->tx.len > tcp_payload_max(tc) &&
+			!tcp_send_split(w, tc, m, tcp_payload_max(tc)))
+			return false;
+		err = tcp_send_element(w, tc, m);
+	} while (err == -EMSGSIZE);
+	tcp_flight(tc)->pipe += p->tx.len;
+	p->tx.flags |= TCP_TX_RETRANS;
+	if (tc->retransmits < UINT16_MAX)
+		tc->retransmits++;
+	TCP_COUNT(w, retransmits);
+	return err == 0;
+}
+
+/**
+ * RFC 6675 NextSeg() (4): nothing more is known to be lost and nothing new may be sent, but the end of
+ * the window may be missing, where nobody would SACK above it. Once per recovery.
+ */
+static void
+tcp_rescue(struct worker *w, struct tcp_conv *tc)
+{
+	const struct tcp_flight *f = tcp_flight(tc);
+	struct rte_mbuf *last = NULL;
+
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK | TCPF_RESCUED)) !=
+			(TCPF_RECOVERY | TCPF_SACK) ||
+		f->next != NULL || f->pipe + tcp_payload_max(tc) > tc->cwnd)
+		return;
+	for (struct rte_mbuf *m = tc->sndq.head; m != NULL; m = pkt_of(m)->next)
+		if ((pkt_of(m)->tx.flags & TCP_TX_SACKED) == 0)
+			last = m;
+	tc->flags |= TCPF_RESCUED;
+	if (last == NULL || (pkt_of(last)->tx.flags & TCP_TX_LOST) != 0)
+		return;
+	TCP_COUNT(w, rescues);
+	tcp_mark_lost(tc, last);
+	tcp_resend(w, tc, last);
+}
+
+/** What is lost goes first, as far as cwnd has room. @return false if cwnd has none left */
+static bool
+tcp_send_lost(struct worker *w, struct tcp_conv *tc)
+{
+	const struct tcp_flight *f;
+	struct rte_mbuf *m;
+
+	if (tc->sndq.head == NULL || (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+		return true;
+	f = tcp_flight(tc);
+	for (m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
+		const struct pkt *p = pkt_of(m);
+
+		if ((p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) != TCP_TX_LOST)
+			continue;
+		if (tcp_pipe(tc) > 0 && tcp_pipe(tc) + p->tx.len > tc->cwnd)
+			return false;
+		if (!tcp_resend(w, tc, m))
+			return false;
+		f = tcp_flight(tc);
+	}
+	return true;
+}
+
+/** Bytes of payload that a new segment may have, with room for the SACK blocks it should carry. */
+static uint32_t
+tcp_new_max(const struct tcp_conv *tc)
+{
+	uint32_t max = tcp_payload_max(tc), sack;
+
+	if (tc->ooo == NULL || (tc->flags & TCPF_SACK) == 0)
+		return max;
+	sack = 4 + 8u * RTE_MIN(tc->ooo_runs, (tc->flags & TCPF_TS) != 0 ? 3 : 4);
+	return max > 2 * sack ? max - sack : max;
+}
+
+/**
+ * Sender's silly window avoidance and Nagle (RFC 9293 section 3.8.6.2.1, 3.7.4): may the first n bytes
+ * of m go? cut: the window has room for no more.
+ */
+static bool
+tcp_worth_sending(const struct tcp_conv *tc, const struct pkt *p, uint32_t n, bool cut)
+{
+	if (cut)
+		return n >= RTE_MAX(((uint32_t)tc->snd_wnd_max << tc->snd_wscale) / 2, 1u);
+	if (n < p->tx.len || p->next != NULL)
+		return true; /* a full segment, or one of as many pieces as there may be */
+	return n >= tcp_payload_max(tc) || (tc->flags & TCPF_NAGLE) == 0 ||
+		tc->snd_una == tc->snd_nxt || (tc->flags & TCPF_FIN_QUEUED) != 0;
+}
+
+/** Make the next new element one segment. @return its length, 0: not now */
+static uint32_t
+tcp_next_segment(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	uint32_t max = tcp_new_max(tc), edge = tc->snd_una + tcp_snd_wnd(tc);
+	uint32_t room = seq_lt(p->tx.seq, edge) ? edge - p->tx.seq : 0, n;
+
+	if (p->tx.len < max)
+		tcp_send_fill(w, tc, m, max);
+	n = RTE_MIN(p->tx.len, max);
+	if (!tcp_worth_sending(tc, p, RTE_MIN(n, room), room < n))
+		return 0;
+	n = RTE_MIN(n, room);
+	if (tcp_pipe(tc) > 0 && tcp_pipe(tc) + n > tc->cwnd) {
+		tc->flags |= TCPF_CWND_LTD;
+		return 0;
+	}
+	if (n < p->tx.len && !tcp_send_split(w, tc, m, n))
+		return 0;
+	return n;
+}
+
+static void
+tcp_send_new(struct worker *w, struct tcp_conv *tc)
+{
+	struct rte_mbuf *m;
+	int err;
+
+	tc->flags &= ~TCPF_CWND_LTD;
+	while (tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL) {
+		if (tcp_next_segment(w, tc, m) == 0)
+			return;
+		err = tcp_send_element(w, tc, m);
+		if (err == -EMSGSIZE)
+			continue;
+		tcp_flight(tc)->next = pkt_of(m)->next;
+		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
+		if (err != 0)
+			return;
+	}
+}
+
+/** A FIN for which there was no segment with data. It goes whatever the window is: it asks for no memory. */
+static void
+tcp_send_fin(struct worker *w, struct tcp_conv *tc)
+{
+	bool due = (tc->flags & TCPF_FIN_QUEUED) != 0 &&
+		((tc->flags & TCPF_FIN_SENT) == 0 || (tc->flags & TCPF_FIN_LOST) != 0);
+
+	if (!due || (tc->sndq.head != NULL && tcp_flight(tc)->next != NULL))
+		return;
+	/* Behind what is lost: in order, and no sooner than the window of congestion lets that go. */
+	if (tc->sndq.head != NULL && (tc->flags & TCPF_FIN_LOST) != 0 &&
+		(pkt_of(pktq_last(&tc->sndq))->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) ==
+			TCP_TX_LOST)
+		return;
+	tcp_emit(w, tc, tc->snd_end, NULL, 0, TCP_FIN);
+	tcp_fin_sent(tc);
+	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
+		tcp_rto_start(w, tc);
+}
+
+/** Nothing outstanding and the window too small for what waits: the persist timer asks (RFC 9293 section 3.8.6.1). */
+static void
+tcp_persist_check(struct worker *w, struct tcp_conv *tc)
+{
+	bool waits = tc->sndq.head != NULL && tcp_flight(tc)->next == tc->sndq.head;
+
+	if (!waits || (tc->flags & TCPF_PERSIST) != 0)
+		return;
+	tc->backoff = 0;
+	tc->rto_at = 0;
+	tcp_rto_start(w, tc);
+	tc->flags |= TCPF_PERSIST;
+}
+
+/**
+ * The persist timer has fired: ask by one byte of what waits, or by all that the window has room for if silly window
+ * avoidance has held it back (RFC 9293 section 3.8.6.2.1).
+ */
+void
+tcp_probe(struct worker *w, struct tcp_conv *tc)
+{
+	struct rte_mbuf *m = tc->sndq.head;
+	struct pkt *p = pkt_of(m);
+	uint32_t edge = tc->snd_una + tcp_snd_wnd(tc);
+	uint32_t room = seq_lt(p->tx.seq, edge) ? edge - p->tx.seq : 0;
+
+	TCP_COUNT(w, persist_probes);
+	if (room == 0) {
+		tcp_emit(w, tc, p->tx.seq, m, 1, TCP_PSH);
+		tc->snd_nxt = seq_max(tc->snd_nxt, p->tx.seq + 1);
+		return;
+	}
+	room = RTE_MIN(room, tcp_payload_max(tc));
+	if (p->tx.len > room && !tcp_send_split(w, tc, m, room))
+		return;
+	if (tcp_send_element(w, tc, m) == -EMSGSIZE)
+		return;
+	tcp_flight(tc)->next = p->next;
+	tcp_flight(tc)->pipe += p->tx.len;
+}
+
+/** RFC 5681 section 4.1: after a pause of an RTO what cwnd knew is stale. Before active_ms is set anew. */
+void
+tcp_idle_restart(struct worker *w, struct tcp_conv *tc)
+{
+	if (tc->snd_una == tc->snd_nxt && w->now_ms - tc->c.active_ms > tcp_rto_ms(w, tc))
+		tc->cwnd = RTE_MIN(tc->cwnd, tcp_initial_window(tc));
+}
+
+/** Send what is due. Synchronised states only. */
+void
+tcp_output(struct worker *w, struct tcp_conv *tc)
+{
+	tc->flags &= ~TCPF_SENT;
+	tcp_idle_restart(w, tc);
+	if (tcp_send_lost(w, tc)) {
+		tcp_send_new(w, tc);
+		if (tc->sndq.head != NULL)
+			tcp_rescue(w, tc);
+	} else {
+		tc->flags |= TCPF_CWND_LTD;
+	}
+	tcp_send_fin(w, tc);
+	if ((tc->flags & TCPF_WINDOW) != 0 && (tc->flags & TCPF_SENT) == 0 &&
+		tcp_window_worth(w, tc)) {
+		TCP_COUNT(w, window_updates);
+		tc->flags |= TCPF_ACK_NOW;
+	}
+	tc->flags &= ~TCPF_WINDOW;
+	if ((tc->flags & TCPF_ACK_NOW) != 0)
+		tcp_send_ack(w, tc);
+	tcp_persist_check(w, tc);
+}

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * The inside of TCP: the state of a conversation, of a half-open call and of a
+ * time-wait remain, and what the files of this folder ask of each other.
+ *
+ * Unless said otherwise all of it belongs to the worker that is inside the node.
+ * Names are those of RFC 9293 section 3.3.1. Sequence numbers are in host order,
+ * times in ms of the stack's clock (32 bits, they wrap), 0 for "no time".
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conv.h"
+#include "listener.h"
+#include "pkt.h"
+#include "proto.h"
+#include "tcp.h"
+
+enum tcp_state {
+	TCP_CLOSED,
+	TCP_SYN_SENT,
+	TCP_SYN_RECEIVED, /* of a simultaneous open; passive opens are half-open nodes */
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSE_WAIT,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+	TCP_TIME_WAIT, /* only until what was received has been read */
+	TCP_STATES
+};
+
+/* Header flags. */
+#define TCP_FIN      0x01
+#define TCP_SYN      0x02
+#define TCP_RST      0x04
+#define TCP_PSH      0x08
+#define TCP_ACK      0x10
+#define TCP_URG      0x20
+
+#define TCP_HLEN     20
+#define TCP_HLEN_MAX 60
+#define TCP_SACK_MAX 4 /* blocks in one segment */
+
+/* Options that a segment carried (pkt->tcp.opts). */
+#define TCP_OPT_MSS         0x01
+#define TCP_OPT_WSCALE      0x02
+#define TCP_OPT_SACK_OK     0x04
+#define TCP_OPT_TS          0x08
+
+#define TCP_MSS_V4_DEFAULT  536 /* RFC 9293 section 3.7.1 */
+#define TCP_MSS_V6_DEFAULT  1220
+#define TCP_MSS_MIN         216 /* what a peer can make us use at the least */
+#define TCP_WSCALE_MAX      14 /* RFC 7323 section 2.3 */
+#define TCP_TS_LEN          12 /* the option with its padding */
+
+#define TCP_RTO_INIT_MS     1000 /* RFC 6298 section 2 */
+#define TCP_RTO_MAX_MS      60000
+#define TCP_RTO_AFTER_SYN   3000 /* RFC 6298 section 5.7 */
+#define TCP_R2_MS           100000 /* RFC 9293 section 3.8.3: give up no sooner */
+#define TCP_R2_SYN_MS       180000
+#define TCP_DELACK_MS       40
+#define TCP_SYNACK_SENDS    5 /* the first and 4 more: at 1, 3, 7 and 15 s */
+#define TCP_SYNACK_GAP_MS   200 /* a repeated SYN is answered this often */
+#define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
+#define TCP_DUPTHRESH       3 /* RFC 5681 */
+#define TCP_REORDER_MAX     127
+#define TCP_CHALLENGE_MS    200 /* one challenge ACK in so many ms, ... */
+#define TCP_CHALLENGE_BURST 2000 /* ... saved up for this long (RFC 5961 section 7) */
+#define TCP_OOO_MAX         255 /* most segments kept out of order; each may hold a buffer */
+#define TCP_OOO_RUNS_MAX    100
+#define TCP_SENDQ_MAX       2048 /* most segments queued to be sent, sent ones included */
+#define TCP_COPY_MAX        192 /* payloads up to this are copied behind their header */
+#define TCP_MERGE_MAX       512 /* payloads up to this are copied into the buffer before them */
+#define TCP_FRAME_SEGS      8 /* most pieces of one segment's payload */
+
+/* What a conversation is like, and what it has to do. */
+#define TCPF_BORN        0x00000001u /* work has not run yet */
+#define TCPF_ACTIVE      0x00000002u /* our side opened it */
+#define TCPF_OPENING     0x00000004u /* the service has been told neither accept nor connected */
+#define TCPF_ACCEPT      0x00000008u /* to do: service->accept */
+#define TCPF_CONNECTED   0x00000010u /* to do: service->connected */
+#define TCPF_RECV        0x00000020u /* to do: service->recv */
+#define TCPF_KICKED      0x00000040u /* to do: service->kicked */
+#define TCPF_BLOCKED     0x00000080u /* write_room was 0: service->drain when there is room */
+#define TCPF_PEER_FIN    0x00000100u /* the peer's FIN was taken in, in order */
+#define TCPF_PEER_FIN_AT 0x00000200u /* it was seen, and its place is rcv_fin */
+#define TCPF_SHUT_TOLD   0x00000400u /* service->shutdown was called */
+#define TCPF_FIN_QUEUED  0x00000800u /* no more writes: FIN behind what is queued */
+#define TCPF_FIN_SENT    0x00001000u
+#define TCPF_FIN_LOST    0x00002000u /* to do: send it again */
+#define TCPF_CLOSED      0x00004000u /* the service is done with it */
+#define TCPF_OVER        0x00008000u /* nothing but the last call is left */
+#define TCPF_CALLING     0x00010000u /* a callback of the service is running */
+#define TCPF_ACK_NOW     0x00020000u
+#define TCPF_TS          0x00040000u /* timestamps agreed on (RFC 7323) */
+#define TCPF_SACK        0x00080000u /* SACK agreed on (RFC 2018) */
+#define TCPF_WSCALE      0x00100000u /* window scale agreed on */
+#define TCPF_RECOVERY    0x00200000u /* fast recovery, up to flight->recover */
+#define TCPF_LOSS        0x00400000u /* after a retransmission timeout, up to flight->recover */
+#define TCPF_PERSIST     0x00800000u /* rto_at is the persist timer */
+#define TCPF_CWND_LTD    0x01000000u /* the congestion window held us back since the last ACK */
+#define TCPF_NAGLE       0x02000000u
+#define TCPF_WINDOW      0x04000000u /* something was read: look whether the window should be told */
+#define TCPF_SYN_RESENT \
+	0x08000000u /* SYN or SYN-ACK was lost: small start (RFC 5681 section 3.1) */
+#define TCPF_V4      0x10000000u
+#define TCPF_RESCUED 0x20000000u /* the one rescue retransmission of this recovery is spent */
+#define TCPF_SENT    0x40000000u /* a segment with an ACK went out in this flush */
+
+/* Flags of an element of the send queue (pkt->tx.flags). */
+#define TCP_TX_SACKED       0x01
+#define TCP_TX_LOST         0x02
+#define TCP_TX_RETRANS      0x04 /* sent again since it was marked lost */
+#define TCP_TX_ONCE_RETRANS 0x08 /* sent again, ever */
+
+struct tcp_cc;
+
+/** The state of one conversation. */
+struct tcp_conv {
+	struct conv c;
+
+	struct pktq sndq; /* to snd_end; the first one holds the struct tcp_flight */
+	struct pktq rcvq; /* in order, to be read */
+	struct rte_mbuf *ooo; /* out of order: the first run */
+	uint64_t bytes_in, bytes_out;
+
+	/* Send sequence space; snd_end is behind the last queued byte. */
+	uint32_t snd_una, snd_nxt, snd_end;
+	uint32_t snd_wl1, snd_wl2;
+	uint32_t cwnd, ssthresh; /* bytes */
+	uint32_t cc_acked; /* the congestion control's own */
+	uint32_t srtt_us, rttvar_us; /* times 8, times 4 (RFC 6298); srtt 0: no sample yet */
+
+	/* Receive sequence space. */
+	uint32_t rcv_nxt;
+	uint32_t rcv_adv; /* right edge of the window that was promised */
+	uint32_t rcv_fin; /* where the peer's FIN stands, with TCPF_PEER_FIN_AT */
+	uint32_t last_ack; /* rcv_nxt when the last ACK was sent (RFC 7323 Last.ACK.sent) */
+	uint32_t rcvq_bytes;
+	uint32_t ts_recent;
+
+	uint32_t rto_at, delack_at, misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT */
+	uint32_t challenge_at; /* challenge ACKs are paid for up to here */
+	uint32_t flags;
+
+	uint16_t snd_wnd, snd_wnd_max; /* as in the header: to be shifted by snd_wscale */
+	uint16_t mss; /* most bytes behind a header of 20: options count */
+	uint16_t rcv_mss; /* longest payload seen: what a full segment is */
+	uint16_t send_max_kib; /* most that is queued to be sent */
+	uint16_t retransmits; /* saturates */
+	uint16_t ooo_stamp;
+	uint8_t ooo_segs, ooo_runs;
+	uint8_t snd_wscale : 4, rcv_wscale : 4;
+	uint8_t backoff; /* of the retransmission or persist timer */
+	uint8_t retries; /* timeouts since the peer was last heard to make progress */
+	uint8_t reorder; /* segments that may overtake one that is not lost */
+	uint8_t end; /* enum conv_end, with TCPF_OVER */
+	uint8_t cc; /* congestion control: its place in the table */
+};
+_Static_assert(sizeof(struct tcp_conv) <= 320, "an idle conversation is 5 cache lines");
+
+/**
+ * What is needed only while data is queued: lent from the private area of the send
+ * queue's first packet, in place of a key that means nothing there.
+ */
+struct tcp_flight {
+	struct rte_mbuf *next; /* first element that was never sent, NULL: all were */
+	uint32_t pipe; /* bytes that are on their way (RFC 6675) */
+	uint32_t sacked; /* bytes in SACKed elements; without SACK: duplicate ACKs, times mss */
+	uint32_t recover; /* recovery and loss end when this is acknowledged */
+	uint16_t segs; /* elements */
+	uint8_t dupacks;
+};
+_Static_assert(sizeof(struct tcp_flight) <= sizeof(struct key48), "takes the place of the key");
+
+/** A call that is not complete: SYN-RECEIVED of a passive open. */
+struct tcp_half_open {
+	struct conv_node cn;
+	struct listener *l; /* counted; NULL in a half-built one */
+	uint32_t irs, iss;
+	uint32_t ts_recent;
+	uint32_t sent_ms; /* SYN-ACK, last */
+	uint16_t gen; /* of the listener: low bits */
+	uint16_t mss; /* the peer's */
+	uint16_t wnd;
+	uint8_t opts; /* TCP_OPT_* of the SYN */
+	uint8_t wscale : 4, sends : 4;
+};
+_Static_assert(sizeof(struct tcp_half_open) <= 128, "two cache lines");
+
+/** What is left of a closed conversation. */
+struct tcp_time_wait {
+	struct conv_node cn;
+	uint32_t rcv_nxt, snd_nxt;
+	uint32_t ts_recent;
+	uint32_t until;
+	uint32_t challenge_at;
+	uint16_t wnd; /* as in the header */
+	bool ts;
+};
+_Static_assert(sizeof(struct tcp_time_wait) <= 128, "two cache lines");
+
+/** Congestion control: decides cwnd and ssthresh, in bytes, nothing else. */
+struct tcp_cc {
+	const char *name;
+	void (*init)(struct tcp_conv *tc);
+	/** `bytes` were newly acknowledged while cwnd was the limit, outside of fast recovery. */
+	void (*acked)(struct worker *w, struct tcp_conv *tc, uint32_t bytes);
+	/** Loss: the new ssthresh for `flight` bytes outstanding. */
+	uint32_t (*ssthresh)(struct worker *w, struct tcp_conv *tc, uint32_t flight);
+};
+extern const struct tcp_cc tcp_cc_newreno;
+const struct tcp_cc *tcp_cc(const struct tcp_conv *tc);
+
+/* ---- counters: one row per worker, written by it alone ---- */
+
+#define TCP_STATS(X)          \
+	X(segs_in)            \
+	X(segs_out)           \
+	X(bytes_in)           \
+	X(bytes_out)          \
+	X(half_opens)         \
+	X(half_open_resets)   \
+	X(half_open_timeouts) \
+	X(syn_acks_resent)    \
+	X(passive_opens)      \
+	X(active_opens)       \
+	X(established)        \
+	X(failed_opens)       \
+	X(closed)             \
+	X(resets_in)          \
+	X(resets_out)         \
+	X(timeouts)           \
+	X(retransmits)        \
+	X(rto_fired)          \
+	X(fast_recoveries)    \
+	X(rescues)            \
+	X(sack_reneges)       \
+	X(reorder_seen)       \
+	X(dup_acks_in)        \
+	X(dup_segs_in)        \
+	X(ooo_segs_in)        \
+	X(paws)               \
+	X(challenge_acks)     \
+	X(challenges_limited) \
+	X(delayed_acks)       \
+	X(window_updates)     \
+	X(persist_probes)     \
+	X(time_waits)         \
+	X(time_wait_full)     \
+	X(time_wait_reused)   \
+	X(path_mtu_falls)     \
+	X(soft_errors)        \
+	X(no_mbuf)
+
+enum tcp_stat {
+#define X(name) TCP_STAT_##name,
+	TCP_STATS(X)
+#undef X
+	TCP_STAT_MAX
+};
+
+struct tcp_stats {
+	uint64_t v[TCP_STAT_MAX];
+} __rte_cache_aligned;
+
+struct tcp {
+	struct tcp_conf conf; /* defaults filled in */
+	uint8_t rcv_wscale; /* what recv_max needs */
+	_Atomic uint32_t port_next; /* RFC 6056 section 3.3.3: next_ephemeral */
+	struct tcp_stats stats[WORKER_MAX + 1];
+};
+
+static inline void
+tcp_count(struct worker *w, enum tcp_stat s, uint64_t n)
+{
+	w->tcp->stats[w->id].v[s] += n;
+}
+#define TCP_COUNT(w, name) tcp_count((w), TCP_STAT_##name, 1)
+
+/* ---- little helpers ---- */
+
+static inline bool
+seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool
+seq_le(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t
+seq_max(uint32_t a, uint32_t b)
+{
+	return seq_lt(a, b) ? b : a;
+}
+
+/** A time ms from now, never 0. */
+static inline uint32_t
+tcp_deadline(const struct worker *w, uint32_t ms)
+{
+	uint32_t at = w->now_ms + ms;
+
+	return at == 0 ? 1 : at;
+}
+
+static inline bool
+tcp_due(const struct worker *w, uint32_t at)
+{
+	return at != 0 && (int32_t)(w->now_ms - at) >= 0;
+}
+
+static inline struct tcp_conv *
+tcp_conv(struct conv *c)
+{
+	return (struct tcp_conv *)c;
+}
+
+/** Only while something is queued. */
+static inline struct tcp_flight *
+tcp_flight(const struct tcp_conv *tc)
+{
+	assert(tc->sndq.head != NULL);
+	return (struct tcp_flight *)(void *)&pkt_of(tc->sndq.head)->key;
+}
+
+static inline uint32_t
+tcp_snd_wnd(const struct tcp_conv *tc)
+{
+	return (uint32_t)tc->snd_wnd << tc->snd_wscale;
+}
+
+static inline uint32_t
+tcp_rcv_wnd(const struct tcp_conv *tc)
+{
+	return tc->rcv_adv - tc->rcv_nxt;
+}
+
+static inline unsigned
+tcp_opts_len(const struct tcp_conv *tc)
+{
+	return (tc->flags & TCPF_TS) != 0 ? TCP_TS_LEN : 0;
+}
+
+/** Most payload of a segment without SACK blocks. */
+static inline uint32_t
+tcp_payload_max(const struct tcp_conv *tc)
+{
+	return tc->mss - tcp_opts_len(tc);
+}
+
+/** RFC 6928 section 2. */
+static inline uint32_t
+tcp_initial_window(const struct tcp_conv *tc)
+{
+	uint32_t mss = tcp_payload_max(tc);
+
+	return RTE_MIN(10 * mss, RTE_MAX(2 * mss, 14600u));
+}
+
+static inline bool
+tcp_fin_acked(const struct tcp_conv *tc)
+{
+	return (tc->flags & TCPF_FIN_SENT) != 0 && tc->snd_una == tc->snd_end + 1;
+}
+
+/* ---- tcp_mbuf.c ---- */
+
+struct rte_mbuf *tcp_mbuf_front(struct rte_mbuf *m, uint32_t n);
+void tcp_mbuf_trim(struct rte_mbuf *m, uint32_t len);
+struct rte_mbuf *tcp_mbuf_split(struct worker *w, struct rte_mbuf *m, uint32_t n);
+bool tcp_mbuf_merge(struct rte_mbuf *to, const struct rte_mbuf *m, uint32_t most);
+void tcp_mbuf_copy_out(const struct rte_mbuf *m, void *to);
+
+/* ---- tcp_opt.c ---- */
+
+struct tcp_sack_block {
+	uint32_t start, end;
+};
+
+bool tcp_parse(struct rte_mbuf *m);
+unsigned tcp_parse_sack(const struct rte_mbuf *m, struct tcp_sack_block ret[TCP_SACK_MAX]);
+
+/** A header to be sent. */
+struct tcp_out {
+	const struct key *k;
+	struct path *path; /* NULL: looked up */
+	uint32_t seq, ack;
+	uint32_t ts_val, ts_ecr;
+	uint16_t wnd;
+	uint16_t mss; /* 0: no option */
+	uint8_t flags;
+	uint8_t opts; /* TCP_OPT_WSCALE, _SACK_OK, _TS */
+	uint8_t wscale;
+	uint8_t nsack;
+	struct tcp_sack_block sack[TCP_SACK_MAX];
+};
+unsigned tcp_header_len(const struct tcp_out *o);
+struct rte_mbuf *tcp_header(struct worker *w, const struct tcp_out *o);
+int tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h);
+int tcp_transmit_bare(struct worker *w, const struct tcp_out *o);
+
+/* ---- tcp_isn.c ---- */
+
+uint32_t tcp_isn(const struct worker *w, const struct key *k);
+uint32_t tcp_ts_now(const struct worker *w, const struct key *k);
+uint16_t tcp_port(const struct worker *w, const struct key *k, uint32_t attempt);
+
+/* ---- tcp.c ---- */
+
+void tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts);
+uint16_t tcp_mss_ours(const struct path *p, const struct key *k);
+void tcp_mss_update(struct tcp_conv *tc);
+bool tcp_may_challenge(struct worker *w, uint32_t *at);
+
+/* ---- tcp_reset.c ---- */
+
+void tcp_reset_reply(struct worker *w, struct rte_mbuf *m);
+void tcp_reset_conv(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_listen.c ---- */
+
+void tcp_miss(struct worker *w, struct rte_mbuf *m);
+struct listener *tcp_listener(struct worker *w, const struct key *k);
+struct conv_node *tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l);
+
+/* ---- tcp_connect.c ---- */
+
+int
+tcp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c);
+void tcp_syn_sent_input(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+void tcp_send_syn(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_input.c ---- */
+
+void tcp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m);
+void tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m);
+void tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+void tcp_establish(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_recv.c ---- */
+
+void tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+struct rte_mbuf *tcp_read(struct worker *w, struct conv *c);
+uint32_t tcp_readable(const struct conv *c);
+uint32_t tcp_window(const struct worker *w, const struct tcp_conv *tc);
+bool tcp_window_worth(const struct worker *w, const struct tcp_conv *tc);
+void tcp_recv_free(struct tcp_conv *tc);
+
+/* ---- tcp_ooo.c ---- */
+
+void tcp_ooo_add(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+struct rte_mbuf *tcp_ooo_take(struct tcp_conv *tc);
+unsigned tcp_ooo_blocks(const struct tcp_conv *tc, struct tcp_sack_block *ret, unsigned most);
+void tcp_ooo_free(struct tcp_conv *tc);
+
+/* ---- tcp_ack.c ---- */
+
+void tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+void tcp_rtt_sample(struct tcp_conv *tc, uint32_t us);
+uint32_t tcp_rto_ms(const struct worker *w, const struct tcp_conv *tc);
+
+/* ---- tcp_sack.c ---- */
+
+void tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+bool tcp_sack_mark_lost(struct tcp_conv *tc);
+
+/* ---- tcp_recovery.c ---- */
+
+void tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup);
+void tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc);
+void tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m);
+uint32_t tcp_pipe(const struct tcp_conv *tc);
+
+/* ---- tcp_send.c: the send queue ---- */
+
+int tcp_write(struct worker *w, struct conv *c, struct rte_mbuf *m);
+uint32_t tcp_write_room(const struct conv *c);
+uint32_t tcp_ack_seq(const struct tcp_conv *tc);
+void tcp_send_pop(struct tcp_conv *tc);
+struct rte_mbuf *tcp_send_trim(struct tcp_conv *tc, uint32_t n);
+bool tcp_send_split(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, uint32_t n);
+void tcp_send_fill(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, uint32_t most);
+void tcp_send_free(struct tcp_conv *tc);
+
+/* ---- tcp_output.c ---- */
+
+void tcp_output(struct worker *w, struct tcp_conv *tc);
+void tcp_idle_restart(struct worker *w, struct tcp_conv *tc);
+void tcp_send_ack(struct worker *w, struct tcp_conv *tc);
+int tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbuf *payload,
+	uint32_t len, uint8_t flags);
+void tcp_challenge(struct worker *w, struct tcp_conv *tc);
+void tcp_probe(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_timer.c ---- */
+
+void tcp_timer(struct worker *w, struct tcp_conv *tc);
+void tcp_timer_arm(struct worker *w, struct tcp_conv *tc);
+void tcp_rto_start(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_service.c ---- */
+
+void tcp_work(struct worker *w, struct conv *c, uint64_t bits);
+void tcp_flush(struct worker *w, struct conv *c);
+void tcp_retire(struct worker *w, struct conv *c);
+void tcp_shutdown(struct worker *w, struct conv *c);
+void tcp_close(struct worker *w, struct conv *c);
+void tcp_hangup(struct worker *w, struct conv *c, enum conv_end why);
+void tcp_end(struct worker *w, struct tcp_conv *tc, enum conv_end why);
+void tcp_last_call(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_timewait.c ---- */
+
+void tcp_time_wait_enter(struct worker *w, struct tcp_conv *tc);
+
+const char *tcp_state_name(unsigned state);

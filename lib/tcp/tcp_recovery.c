@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Loss: when it is believed, and what follows. Fast recovery with SACK (RFC 6675) and without
+ * (NewReno, RFC 6582), retransmission timeout (RFC 6298, 5681). Elements are marked here; tcp_output sends them.
+ *
+ * Without SACK, each duplicate ACK stands for one segment that has left the network: flight->sacked counts them.
+ */
+#include "tcp_priv.h"
+
+/** Bytes on their way: what cwnd is compared with. */
+uint32_t
+tcp_pipe(const struct tcp_conv *tc)
+{
+	const struct tcp_flight *f;
+
+	if (tc->sndq.head == NULL)
+		return 0;
+	f = tcp_flight(tc);
+	if ((tc->flags & TCPF_SACK) != 0)
+		return f->pipe;
+	return f->pipe - RTE_MIN(f->pipe, f->sacked);
+}
+
+/** An element is believed lost: it is in flight no more, and due to be sent again. */
+void
+tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+	struct pkt *p = pkt_of(m);
+
+	if ((p->tx.flags & TCP_TX_LOST) == 0)
+		f->pipe -= p->tx.len;
+	if ((p->tx.flags & TCP_TX_RETRANS) != 0)
+		f->pipe -= p->tx.len;
+	p->tx.flags &= ~TCP_TX_RETRANS;
+	p->tx.flags |= TCP_TX_LOST;
+}
+
+/** RFC 6675 section 5 (4), RFC 6582 section 3.2 step 2. */
+static void
+tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+
+	TCP_COUNT(w, fast_recoveries);
+	f->recover = tc->snd_nxt;
+	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
+	tc->cwnd = tc->ssthresh;
+	tc->flags |= TCPF_RECOVERY;
+	tc->flags &= ~TCPF_RESCUED;
+}
+
+/** Everything that was outstanding when loss was noticed has arrived. */
+static void
+tcp_recovery_leave(struct tcp_conv *tc)
+{
+	/* RFC 6582 section 3.2 step 3: no burst when little is in flight. */
+	if ((tc->flags & TCPF_RECOVERY) != 0)
+		tc->cwnd = RTE_MIN(tc->ssthresh,
+			RTE_MAX(tcp_pipe(tc), tcp_payload_max(tc)) + tcp_payload_max(tc));
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
+}
+
+/** Without SACK: count what duplicates stand for. @return true if the head is believed lost now */
+static bool
+tcp_recovery_reno(struct tcp_conv *tc, uint32_t acked, bool dup)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+	struct pkt *head = pkt_of(tc->sndq.head);
+
+	if (acked > 0) {
+		f->sacked = 0;
+		f->dupacks = 0;
+		/* RFC 6582 section 3.2 step 4: a partial ACK names the next one that is lost. */
+		if ((tc->flags & TCPF_RECOVERY) == 0 || (head->tx.flags & TCP_TX_LOST) != 0)
+			return false;
+	} else if (dup) {
+		f->sacked += tcp_payload_max(tc);
+		f->dupacks += f->dupacks < UINT8_MAX;
+		if (f->dupacks != TCP_DUPTHRESH || (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0)
+			return false;
+	} else {
+		return false;
+	}
+	if (tc->sndq.head == f->next)
+		return false;
+	tcp_mark_lost(tc, tc->sndq.head);
+	return true;
+}
+
+/** Growth, where the window was what held us back (RFC 7661's aim: no credit for what was not used). */
+static void
+tcp_recovery_grow(struct worker *w, struct tcp_conv *tc, uint32_t acked)
+{
+	uint32_t flight = tc->snd_nxt - tc->snd_una + acked;
+
+	if ((tc->flags & TCPF_RECOVERY) != 0)
+		return;
+	if ((tc->flags & TCPF_CWND_LTD) != 0 || (tc->cwnd < tc->ssthresh && flight > tc->cwnd / 2))
+		tcp_cc(tc)->acked(w, tc, acked);
+}
+
+/** An ACK has been taken in: acked bytes are new; dup: it was a duplicate (RFC 5681 section 2). */
+void
+tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup)
+{
+	bool lost;
+
+	if (acked > 0)
+		tcp_recovery_grow(w, tc, acked);
+	if (tc->sndq.head == NULL || tc->sndq.head == tcp_flight(tc)->next) {
+		tcp_recovery_leave(tc);
+		return;
+	}
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0 &&
+		seq_le(tcp_flight(tc)->recover, tc->snd_una))
+		tcp_recovery_leave(tc);
+	if ((tc->flags & TCPF_SACK) != 0)
+		lost = tcp_sack_mark_lost(tc);
+	else
+		lost = tcp_recovery_reno(tc, acked, dup);
+	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+		tcp_recovery_enter(w, tc);
+}
+
+/**
+ * The retransmission timer has fired (RFC 6298 section 5.4 to 5.7, RFC 5681 section 3.1): all that is
+ * outstanding is believed lost.
+ */
+void
+tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
+{
+	struct tcp_flight *f;
+	bool renege;
+
+	if ((tc->flags & TCPF_FIN_SENT) != 0)
+		tc->flags |= TCPF_FIN_LOST;
+	if (tc->backoff == 0)
+		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
+	tc->cwnd = tcp_payload_max(tc);
+	tc->flags &= ~TCPF_RECOVERY;
+	if (tc->sndq.head == NULL)
+		return;
+	f = tcp_flight(tc);
+	/* RFC 2018 section 8: a receiver may change its mind about what it has SACKed. */
+	renege = (pkt_of(tc->sndq.head)->tx.flags & TCP_TX_SACKED) != 0;
+	if (renege)
+		TCP_COUNT(w, sack_reneges);
+	f->dupacks = 0;
+	if (renege || (tc->flags & TCPF_SACK) == 0)
+		f->sacked = 0;
+	for (struct rte_mbuf *m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
+		struct pkt *p = pkt_of(m);
+
+		if ((p->tx.flags & TCP_TX_SACKED) != 0 && !renege)
+			continue;
+		p->tx.flags &= ~(TCP_TX_SACKED | TCP_TX_RETRANS);
+		p->tx.flags |= TCP_TX_LOST;
+	}
+	f->pipe = 0;
+	f->recover = tc->snd_nxt;
+	tc->flags |= TCPF_LOSS;
+}

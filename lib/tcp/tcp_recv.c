@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Data that came: into the receive queue in order, acknowledged by and by, read by the service; and the window
+ * that is promised for more. RFC 9293 section 3.10.7.4, seventh step, and 3.8.6.
+ */
+#include "tcp_priv.h"
+
+/** The window field speaks in steps; round up, so that an edge that was promised is not taken back. */
+static uint32_t
+tcp_window_round(const struct tcp_conv *tc, uint32_t wnd)
+{
+	uint32_t step = 1u << tc->rcv_wscale;
+
+	return (wnd + step - 1) & ~(step - 1);
+}
+
+/** Room in our buffer. */
+static uint32_t
+tcp_recv_room(const struct worker *w, const struct tcp_conv *tc)
+{
+	uint32_t most = w->tcp->conf.recv_max;
+
+	return tc->rcvq_bytes < most ? most - tc->rcvq_bytes : 0;
+}
+
+/**
+ * The window to promise now (a multiple of the scale). Never less than was promised, and more only in
+ * worthwhile steps (receiver's silly window avoidance, RFC 9293 section 3.8.6.2.2).
+ */
+uint32_t
+tcp_window(const struct worker *w, const struct tcp_conv *tc)
+{
+	uint32_t most = w->tcp->conf.recv_max, room = tcp_recv_room(w, tc);
+	uint32_t now = tcp_rcv_wnd(tc), up;
+
+	if (room >= now + RTE_MIN(most / 2, (uint32_t)tc->rcv_mss))
+		now = room;
+	up = tcp_window_round(tc, now);
+	/* Rounding up again and again must not promise more than there is. */
+	if (up > tcp_window_round(tc, room))
+		up = now & ~((1u << tc->rcv_wscale) - 1);
+	return RTE_MIN(up, (uint32_t)UINT16_MAX << tc->rcv_wscale);
+}
+
+/** Reading has made so much room that the peer should be told at once: two segments, or half of the buffer; or the window was shut. */
+bool
+tcp_window_worth(const struct worker *w, const struct tcp_conv *tc)
+{
+	uint32_t was = tcp_rcv_wnd(tc), is = tcp_window(w, tc);
+
+	if (is <= was)
+		return false;
+	return is - was >= RTE_MIN(2u * tc->rcv_mss, w->tcp->conf.recv_max / 2) ||
+		was < tc->rcv_mss;
+}
+
+/** RFC 9293 section 3.8.6.3: at least every second full segment at once, the others within the delay. */
+static void
+tcp_recv_ack(struct worker *w, struct tcp_conv *tc)
+{
+	if (tc->rcv_nxt - tc->last_ack >= 2u * tc->rcv_mss)
+		tc->flags |= TCPF_ACK_NOW;
+	else if (tc->delack_at == 0)
+		tc->delack_at = tcp_deadline(w, TCP_DELACK_MS);
+}
+
+/** In order: m (payload only) goes to the end of the queue; small ones into the last one's buffer. */
+static void
+tcp_recv_append(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct rte_mbuf *last = pktq_last(&tc->rcvq);
+	uint32_t len = m->pkt_len;
+
+	tc->rcv_nxt += len;
+	tc->rcvq_bytes += len;
+	tc->bytes_in += len;
+	tcp_count(w, TCP_STAT_bytes_in, len);
+	if (tc->c.listener != NULL)
+		LISTENER_ADD(w, tc->c.listener, bytes_in, len);
+	tc->flags |= TCPF_RECV;
+	if (last != NULL && tcp_mbuf_merge(last, m, TCP_MERGE_MAX))
+		rte_pktmbuf_free(m);
+	else
+		pktq_push(&tc->rcvq, m);
+}
+
+/** m becomes its payload from `seq` on, no longer than the window. */
+static struct rte_mbuf *
+tcp_recv_cut(struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	uint32_t off = p->data_off, len = p->data_len, over;
+
+	if (seq_lt(p->tcp.seq, tc->rcv_nxt)) {
+		uint32_t old = tc->rcv_nxt - p->tcp.seq;
+
+		p->tcp.seq += old;
+		off += old;
+		len -= old;
+	}
+	over = p->tcp.seq + len - tc->rcv_adv;
+	if ((int32_t)over > 0)
+		len -= over;
+	tcp_mbuf_trim(m, off + len);
+	return tcp_mbuf_front(m, off);
+}
+
+/**
+ * Take in a segment's text: it has at least one byte inside the window (checked in the first step).
+ * Consumes m and counts it.
+ */
+void
+tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	if (pkt_of(m)->data_len > tc->rcv_mss)
+		tc->rcv_mss = pkt_of(m)->data_len;
+	m = tcp_recv_cut(tc, m);
+	if (pkt_of(m)->tcp.seq != tc->rcv_nxt) {
+		/* RFC 5681 section 4.2: a gap is told at once. */
+		tc->flags |= TCPF_ACK_NOW;
+		tcp_ooo_add(w, tc, m);
+		/* Without SACK a peer counts duplicates: one for each. */
+		if ((tc->flags & TCPF_SACK) == 0)
+			tcp_send_ack(w, tc);
+		return;
+	}
+	w->c.delivered++;
+	tcp_recv_append(w, tc, m);
+	if (tc->ooo == NULL) {
+		tcp_recv_ack(w, tc);
+		return;
+	}
+	/* .. and so is one that fills a gap, or part of it. */
+	tc->flags |= TCPF_ACK_NOW;
+	while ((m = tcp_ooo_take(tc)) != NULL)
+		tcp_recv_append(w, tc, m);
+}
+
+/** @see struct proto: read */
+struct rte_mbuf *
+tcp_read(struct worker *w, struct conv *c)
+{
+	struct tcp_conv *tc = tcp_conv(c);
+	struct rte_mbuf *m = pktq_pop(&tc->rcvq);
+	struct pkt *p;
+
+	(void)w;
+	if (m == NULL)
+		return NULL;
+	p = pkt_of(m);
+	p->data_off = 0;
+	p->data_len = (uint16_t)m->pkt_len;
+	tc->rcvq_bytes -= m->pkt_len;
+	tc->flags |= TCPF_WINDOW;
+	return m;
+}
+
+uint32_t
+tcp_readable(const struct conv *c)
+{
+	return ((const struct tcp_conv *)c)->rcvq_bytes;
+}
+
+void
+tcp_recv_free(struct tcp_conv *tc)
+{
+	pktq_free(&tc->rcvq);
+	tcp_ooo_free(tc);
+	tc->rcvq_bytes = 0;
+}
