@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Services as a configuration sees them, for tests: those of convd by name and
+ * protocol. None takes options but http, which here takes a "title".
+ */
+#pragma once
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "config.h"
+
+static const struct test_service {
+	const char *name;
+	bool tcp, udp, one;
+} test_services[] = {
+	{"echo", true, true, true},
+	{"discard", true, true, true},
+	{"chargen", true, true, false},
+	{"http", true, false, false},
+};
+
+static inline const char *
+test_service_name(void *arg, unsigned i)
+{
+	return i < sizeof(test_services) / sizeof(*test_services) ? test_services[i].name : NULL;
+}
+
+static inline int
+test_service_options(const struct config_listener *l, char *fault, size_t len)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(l->options, key, v) {
+		if (strcmp(l->service, "http") != 0 || strcmp(key, "title") != 0) {
+			snprintf(fault, len, "unknown key \"%s\"", key);
+			return -EINVAL;
+		}
+		if (!json_is_string(v)) {
+			snprintf(fault, len, "title: must be a string");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static inline int
+test_service_check(void *arg, const struct config_listener *l, char *fault, size_t len)
+{
+	for (unsigned i = 0; i < sizeof(test_services) / sizeof(*test_services); i++) {
+		const struct test_service *s = &test_services[i];
+
+		if (strcmp(s->name, l->service) != 0)
+			continue;
+		if (l->proto == IPPROTO_TCP ? !s->tcp : !s->udp)
+			return -EPROTONOSUPPORT;
+		if (l->conversation == CONFIG_CONVERSATION_ONE && !s->one)
+			return -EOPNOTSUPP;
+		return test_service_options(l, fault, len);
+	}
+	return -ENOENT;
+}
+
+static const struct config_services test_config_services = {
+	.name = test_service_name,
+	.check = test_service_check,
+};
