@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * The daemon: ports, stack, listeners, worker threads and the control thread's loop, from one configuration.
+ */
+#pragma once
+
+#include "config.h"
+
+struct daemon;
+
+/** Check what a configuration asks of this host without starting anything; one line per fault. @return how many faults */
+unsigned daemon_check(const char *file, const struct config *c, FILE *faults);
+
+/**
+ * Start everything. EAL runs already. On failure all faults are written, each as a line, and nothing is left half-started.
+ * @return the daemon, or NULL
+ */
+struct daemon *daemon_start(const char *file, const struct config *c, FILE *faults);
+/** Serve until SIGTERM or SIGINT, and drain. @return 0, or -errno when it failed while running */
+int daemon_run(struct daemon *d);
+void daemon_free(struct daemon *d);

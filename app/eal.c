@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ */
+#include "eal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#define ARGS_MAX 128
+
+struct args {
+	char *v[ARGS_MAX + 1];
+	int n;
+	bool lost; /* no memory, or too many */
+};
+
+/* What EAL logs while it starts; the control thread alone touches it. */
+static struct {
+	FILE *stream;
+	char *text;
+	size_t size;
+	char line[256];
+} early;
+
+__attribute__((format(printf, 2, 3))) static void
+args_add(struct args *a, const char *format, ...)
+{
+	va_list ap;
+
+	if (a->n == ARGS_MAX) {
+		a->lost = true;
+		return;
+	}
+	va_start(ap, format);
+	if (vasprintf(&a->v[a->n], format, ap) < 0)
+		a->lost = true;
+	else
+		a->v[++a->n] = NULL;
+	va_end(ap);
+}
+
+static void
+args_free(struct args *a)
+{
+	for (int i = 0; i < a->n; i++)
+		free(a->v[i]);
+}
+
+/** "0@(0-1),1@0,2@1": this thread anywhere, worker i on the i-th core of the list, in turn. */
+static void
+args_lcores(struct args *a, const struct config *c)
+{
+	char map[4096];
+	size_t n;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	n = (size_t)snprintf(map, sizeof(map), "--lcores=0@(0-%ld)", cpus > 1 ? cpus - 1 : 0);
+	for (unsigned i = 0; i < c->workers.max && n < sizeof(map); i++)
+		n += (size_t)snprintf(map + n, sizeof(map) - n, ",%u@%d", i + 1,
+			c->workers.cores[i % c->workers.ncores]);
+	if (n >= sizeof(map))
+		a->lost = true;
+	args_add(a, "%s", map);
+}
+
+/** Domain:bus:device.function, or without the domain. */
+static bool
+device_is_pci(const char *device)
+{
+	unsigned domain, bus, dev, fn;
+
+	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) == 4 ||
+		sscanf(device, "%x:%x.%x", &bus, &dev, &fn) == 3;
+}
+
+static void
+args_devices(struct args *a, const struct config *c)
+{
+	bool pci = false;
+
+	for (unsigned i = 0; i < c->ninterfaces; i++) {
+		if (!device_is_pci(c->interfaces[i].device))
+			continue;
+		pci = true;
+		args_add(a, "-a");
+		args_add(a, "%s", c->interfaces[i].device);
+	}
+	if (!pci)
+		args_add(a, "--no-pci");
+}
+
+static void
+args_make(struct args *a, const struct config *c, char **more, unsigned nmore)
+{
+	args_add(a, "convd");
+	args_add(a, "--file-prefix=convd-%d", getpid());
+	args_add(a, "--no-telemetry");
+	args_add(a, "--iova-mode=va");
+	args_add(a, "--main-lcore=0");
+	args_add(a, "-m");
+	args_add(a, "%u", c->eal.memory_mb);
+	args_lcores(a, c);
+	/* Neither leaves a file behind: with huge pages they are anonymous; --no-huge excludes --in-memory. */
+	if (c->eal.hugepages) {
+		args_add(a, "--in-memory");
+	} else {
+		args_add(a, "--no-huge");
+		args_add(a, "--no-shconf");
+	}
+	args_devices(a, c);
+	for (unsigned i = 0; i < c->eal.nargs; i++)
+		args_add(a, "%s", c->eal.args[i]);
+	for (unsigned i = 0; i < nmore; i++)
+		args_add(a, "%s", more[i]);
+}
+
+const char *
+eal_complaint(void)
+{
+	char *last, *end;
+
+	if (early.stream == NULL)
+		return "";
+	(void)fflush(early.stream);
+	end = early.text + strlen(early.text);
+	while (end > early.text && end[-1] == '\n')
+		*--end = 0;
+	last = strrchr(early.text, '\n');
+	(void)snprintf(early.line, sizeof(early.line), "%s", last == NULL ? early.text : last + 1);
+	rewind(early.stream);
+	early.text[0] = 0;
+	return early.line;
+}
+
+int
+eal_start(const struct config *c, char **more, unsigned nmore, char *fault, size_t len)
+{
+	struct args a = {.n = 0};
+	int err = 0;
+
+	args_make(&a, c, more, nmore);
+	if (a.lost) {
+		(void)snprintf(fault, len, "too many EAL arguments");
+		args_free(&a);
+		return -E2BIG;
+	}
+	early.stream = open_memstream(&early.text, &early.size);
+	if (early.stream != NULL)
+		(void)rte_openlog_stream(early.stream);
+	if (rte_eal_init(a.n, a.v) < 0) {
+		const char *said = eal_complaint();
+
+		err = rte_errno != 0 ? -rte_errno : -EIO;
+		(void)snprintf(
+			fault, len, "EAL does not start: %s", said[0] != 0 ? said : strerror(-err));
+	}
+	args_free(&a);
+	return err;
+}
+
+void
+eal_ready(void)
+{
+	(void)rte_openlog_stream(stderr);
+	if (early.stream != NULL)
+		(void)fclose(early.stream);
+	free(early.text);
+	memset(&early, 0, sizeof(early));
+}

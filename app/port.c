@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ */
+#include "port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#define RX_DESC 1024
+#define TX_DESC 1024
+
+static const struct {
+	uint64_t bit;
+	const char *name;
+	size_t field; /* of struct ip_offloads */
+} tx_offloads[] = {
+	{RTE_ETH_TX_OFFLOAD_MULTI_SEGS, "tx multi-segs", offsetof(struct ip_offloads, multi_segs)},
+	{RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, "tx ipv4-cksum", offsetof(struct ip_offloads, tx_ip_cksum)},
+	{RTE_ETH_TX_OFFLOAD_TCP_CKSUM, "tx tcp-cksum", offsetof(struct ip_offloads, tx_tcp_cksum)},
+	{RTE_ETH_TX_OFFLOAD_UDP_CKSUM, "tx udp-cksum", offsetof(struct ip_offloads, tx_udp_cksum)},
+};
+
+#define RX_L4_CKSUM (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+
+static int
+port_fault(char *fault, size_t len, int err, const char *what)
+{
+	(void)snprintf(fault, len, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/** The name of the device that a string makes: "net_tap0" of "net_tap0,iface=convd0". */
+static void
+port_name(char *name, size_t size, const char *device)
+{
+	size_t n = strcspn(device, ",");
+
+	(void)snprintf(name, size, "%.*s", (int)n, device);
+}
+
+int
+port_probe(struct port *p, const char *device, char *fault, size_t len)
+{
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	port_name(p->device, sizeof(p->device), device);
+	if (rte_eth_dev_get_port_by_name(p->device, &p->id) == 0)
+		return 0;
+	err = rte_dev_probe(device);
+	if (err != 0) {
+		(void)snprintf(fault, len, "EAL can't make \"%s\": %s", device, strerror(-err));
+		return err;
+	}
+	if (rte_eth_dev_get_port_by_name(p->device, &p->id) == 0)
+		return 0;
+	(void)snprintf(fault, len, "\"%s\" is no Ethernet device", device);
+	return -ENODEV;
+}
+
+static void
+port_why(struct port *p, const char *name, const char *why)
+{
+	size_t n = strlen(p->off_why);
+
+	(void)snprintf(
+		p->off_why + n, sizeof(p->off_why) - n, "%s%s (%s)", n > 0 ? ", " : "", name, why);
+}
+
+/** Ask for what the device reports, and no more: a request that it does not know fails the whole port. */
+static void
+port_offloads(struct port *p, const struct rte_eth_dev_info *info, struct rte_eth_conf *ec)
+{
+	/* Its driver computes checksums with the CPU, after the frame has left our hands: no gain. */
+	bool emulated = strcmp(info->driver_name, "net_tap") == 0;
+
+	for (unsigned i = 0; i < RTE_DIM(tx_offloads); i++) {
+		bool cksum = tx_offloads[i].bit != RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+		if ((info->tx_offload_capa & tx_offloads[i].bit) == 0) {
+			port_why(p, tx_offloads[i].name, "not offered");
+		} else if (cksum && emulated) {
+			port_why(p, tx_offloads[i].name, "emulated");
+		} else {
+			ec->txmode.offloads |= tx_offloads[i].bit;
+			*((bool *)&p->off + tx_offloads[i].field) = true;
+		}
+	}
+	if (emulated) {
+		port_why(p, "rx cksum", "emulated");
+		return;
+	}
+	if ((info->rx_offload_capa & RX_L4_CKSUM) == RX_L4_CKSUM) {
+		ec->rxmode.offloads |= RX_L4_CKSUM;
+		p->off.rx_l4_cksum = true;
+	} else {
+		port_why(p, "rx l4-cksum", "not offered");
+	}
+	if ((info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0) {
+		ec->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+		p->off.rx_ip_cksum = true;
+	} else {
+		port_why(p, "rx ipv4-cksum", "not offered");
+	}
+}
+
+static int
+port_queues(struct port *p, const struct port_conf *conf, const struct rte_eth_dev_info *info,
+	char *fault, size_t len)
+{
+	uint16_t most = RTE_MIN(info->max_rx_queues, PORT_QUEUES_MAX);
+
+	if (conf->rx_queues > most) {
+		(void)snprintf(fault, len, "rx_queues: %u, but %s has at most %u", conf->rx_queues,
+			p->device, most);
+		return -EINVAL;
+	}
+	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->workers);
+	p->ntx = (uint16_t)RTE_MIN(RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->senders);
+	/* net_tap makes its queues in pairs. */
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		p->ntx = p->nrx;
+	p->shared = p->ntx < conf->senders;
+	return 0;
+}
+
+static int
+port_setup_queues(struct port *p, const struct port_conf *conf, const struct rte_eth_dev_info *info,
+	const struct rte_eth_conf *ec, char *fault, size_t len)
+{
+	struct rte_eth_txconf tx = info->default_txconf;
+	struct rte_eth_rxconf rx = info->default_rxconf;
+	uint16_t nrx = RX_DESC, ntx = TX_DESC;
+	int err = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &nrx, &ntx);
+
+	tx.offloads = ec->txmode.offloads;
+	rx.offloads = ec->rxmode.offloads;
+	for (uint16_t q = 0; err == 0 && q < p->nrx; q++)
+		err = rte_eth_rx_queue_setup(
+			p->id, q, nrx, (unsigned)conf->socket_id, &rx, conf->mp);
+	for (uint16_t q = 0; err == 0 && q < p->ntx; q++) {
+		rte_spinlock_init(&p->token[q]);
+		err = rte_eth_tx_queue_setup(p->id, q, ntx, (unsigned)conf->socket_id, &tx);
+	}
+	return err == 0 ? 0 : port_fault(fault, len, err, "can't set up its queues");
+}
+
+/** Receive what neighbour discovery needs; not all devices filter, or can be told. */
+static void
+port_filters(struct port *p)
+{
+	if (rte_eth_allmulticast_enable(p->id) != 0)
+		(void)rte_eth_promiscuous_enable(p->id);
+}
+
+static int
+port_set_mtu(struct port *p, const struct port_conf *conf, char *fault, size_t len)
+{
+	int err = rte_eth_dev_set_mtu(p->id, conf->mtu);
+	uint16_t mtu;
+
+	if (err == 0 || (err == -ENOTSUP && conf->mtu <= RTE_ETHER_MTU))
+		return 0;
+	/* Some devices can't be told, but have it already. */
+	if (rte_eth_dev_get_mtu(p->id, &mtu) == 0 && mtu >= conf->mtu)
+		return 0;
+	(void)snprintf(
+		fault, len, "mtu: %s does not take %u: %s", p->device, conf->mtu, strerror(-err));
+	return err;
+}
+
+int
+port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
+{
+	struct rte_eth_conf ec = {.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE};
+	struct rte_eth_dev_info info;
+	int err = rte_eth_dev_info_get(p->id, &info);
+
+	if (err != 0)
+		return port_fault(fault, len, err, "tells nothing about itself");
+	(void)snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
+	err = port_queues(p, conf, &info, fault, len);
+	if (err != 0)
+		return err;
+	port_offloads(p, &info, &ec);
+	if (p->nrx > 1 && info.flow_type_rss_offloads != 0) {
+		ec.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		ec.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+	}
+	err = rte_eth_dev_configure(p->id, p->nrx, p->ntx, &ec);
+	if (err != 0)
+		return port_fault(fault, len, err, "can't be configured");
+	err = port_set_mtu(p, conf, fault, len);
+	if (err == 0)
+		err = port_setup_queues(p, conf, &info, &ec, fault, len);
+	if (err != 0)
+		return err;
+	err = rte_eth_dev_start(p->id);
+	if (err != 0)
+		return port_fault(fault, len, err, "can't be started");
+	p->open = true;
+	port_filters(p);
+	err = rte_eth_macaddr_get(p->id, &p->mac);
+	return err == 0 ? 0 : port_fault(fault, len, err, "has no MAC address");
+}
+
+void
+port_close(struct port *p)
+{
+	if (!p->open)
+		return;
+	p->open = false;
+	(void)rte_eth_dev_stop(p->id);
+	(void)rte_eth_dev_close(p->id);
+}
+
+uint16_t
+port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_rx_burst(p->id, (uint16_t)queue, m, n);
+}
+
+uint16_t
+port_tx(struct port *p, unsigned worker, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t q = (uint16_t)(worker % p->ntx);
+	uint16_t sent;
+
+	if (!p->shared)
+		return rte_eth_tx_burst(p->id, q, m, n);
+	/* Any queue whose token is free will do; the kernel or NIC may reorder what different workers send,
+	 * as it may what different cores send. */
+	for (unsigned tries = 0; !rte_spinlock_trylock(&p->token[q]); tries++) {
+		q = (uint16_t)((q + 1) % p->ntx);
+		if (tries > 2u * p->ntx)
+			rte_pause();
+	}
+	sent = rte_eth_tx_burst(p->id, q, m, n);
+	rte_spinlock_unlock(&p->token[q]);
+	return sent;
+}
+
+bool
+port_link_changed(struct port *p)
+{
+	struct rte_eth_link link = {0};
+	bool up;
+
+	if (!p->open || rte_eth_link_get_nowait(p->id, &link) != 0)
+		return false;
+	up = link.link_status == RTE_ETH_LINK_UP;
+	if (up == p->up)
+		return false;
+	p->up = up;
+	return true;
+}

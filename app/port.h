@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Ports: the only place that calls rte_eth_*. Opened and closed by the control thread;
+ * port_rx and port_tx are called by workers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "ip.h"
+
+#define PORT_QUEUES_MAX 64
+
+struct port_conf {
+	const char *device; /* PCI address or vdev string, as configured */
+	uint16_t rx_queues; /* 0: as many as the device has, up to workers */
+	uint16_t mtu; /* of IP packets */
+	bool vlan; /* frames carry a tag: 4 bytes more */
+	unsigned workers; /* that run: receive queues wanted */
+	unsigned senders; /* that may ever send: transmit queues wanted */
+	struct rte_mempool *mp;
+	int socket_id;
+};
+
+struct port {
+	uint16_t id;
+	bool open;
+	char device[64]; /* name of the device: what stands before the first comma */
+	char driver[32];
+	uint16_t nrx, ntx;
+	struct rte_ether_addr mac;
+	struct ip_offloads off;
+	char off_why[160]; /* offloads that are off, and why */
+	bool up;
+	rte_spinlock_t token[PORT_QUEUES_MAX]; /* of transmit queues that workers share */
+	bool shared; /* fewer transmit queues than senders */
+};
+
+/** Make EAL know the device of a configuration's string. @return 0, or -errno with one line in fault */
+int port_probe(struct port *p, const char *device, char *fault, size_t len);
+/** Configure and start a probed port. @return 0, or -errno with one line in fault */
+int port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len);
+/** Stop and remove it. Fine on one that was never opened. */
+void port_close(struct port *p);
+
+/** Take up to n frames from a queue. A worker of its own for each queue. */
+uint16_t port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n);
+/** Send n frames from a worker; takes ownership of as many as it returns. */
+uint16_t port_tx(struct port *p, unsigned worker, struct rte_mbuf **m, uint16_t n);
+/** Look at the link; true if it has changed since last time. Control thread. */
+bool port_link_changed(struct port *p);

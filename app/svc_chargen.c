@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Character generator (RFC 864): lines of 72 of the 95 printable characters, each
+ * starting one further than the line before. Over TCP without end, over UDP 0 to 512 characters for each datagram.
+ */
+#include "services.h"
+#include "udp.h"
+
+#define PRINTABLE 95
+#define WIDTH     72
+#define LINE      (WIDTH + 2)
+#define PERIOD    (LINE * PRINTABLE)
+#define UDP_MOST  512
+
+static uint8_t
+chargen_byte(uint32_t at)
+{
+	uint32_t line = at / LINE, column = at % LINE;
+
+	if (column == WIDTH)
+		return '\r';
+	if (column == WIDTH + 1)
+		return '\n';
+	return (uint8_t)(' ' + (line + column) % PRINTABLE);
+}
+
+/** len characters from place at of the pattern. */
+static struct rte_mbuf *
+chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
+	uint8_t *to;
+
+	if (m == NULL)
+		return NULL;
+	to = (uint8_t *)rte_pktmbuf_append(m, len);
+	for (uint16_t i = 0; i < len; i++)
+		to[i] = chargen_byte((at + i) % PERIOD);
+	return m;
+}
+
+static void
+chargen_fill(struct worker *w, struct conv *c)
+{
+	uint16_t most = RTE_MIN(rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM, 1400);
+	uint32_t room;
+
+	while ((room = c->proto->write_room(c)) > 0) {
+		uint16_t len = (uint16_t)RTE_MIN(room, most);
+		struct rte_mbuf *m = chargen_mbuf(w, (uint32_t)c->svc[0], len);
+
+		if (m == NULL || c->proto->write(w, c, m) != 0)
+			return;
+		c->svc[0] = (c->svc[0] + len) % PERIOD;
+	}
+}
+
+static void
+chargen_accept(struct worker *w, struct conv *c)
+{
+	if (c->proto->number == IPPROTO_TCP)
+		chargen_fill(w, c);
+}
+
+static void
+chargen_drain(struct worker *w, struct conv *c)
+{
+	chargen_accept(w, c);
+}
+
+static void
+chargen_recv(struct worker *w, struct conv *c)
+{
+	struct rte_mbuf *m;
+
+	while ((m = c->proto->read(w, c)) != NULL) {
+		rte_pktmbuf_free(m);
+		if (c->proto->number == IPPROTO_TCP)
+			continue;
+		m = chargen_mbuf(w, 0, (uint16_t)(worker_random(w) % (UDP_MOST + 1)));
+		if (m != NULL)
+			c->proto->write(w, c, m);
+	}
+}
+
+static void
+chargen_datagram(struct worker *w, struct listener *l, struct rte_mbuf *m)
+{
+	struct key k = pkt_of(m)->key.k;
+
+	rte_pktmbuf_free(m);
+	m = chargen_mbuf(w, 0, (uint16_t)(worker_random(w) % (UDP_MOST + 1)));
+	if (m != NULL)
+		udp_reply(w, l, &k, m);
+}
+
+/** RFC 864: until the calling user closes. A closed sending side may still listen: it goes on. */
+const struct service svc_chargen = {
+	.name = "chargen",
+	.tcp = true,
+	.udp = true,
+	.state_size = sizeof(uint64_t), /* place in the pattern */
+	.accept = chargen_accept,
+	.recv = chargen_recv,
+	.drain = chargen_drain,
+	.datagram = chargen_datagram,
+};
