@@ -4,6 +4,8 @@
  * Character generator (RFC 864): lines of 72 of the 95 printable characters, each
  * starting one further than the line before. Over TCP without end, over UDP 0 to 512 characters for each datagram.
  */
+#include <netinet/in.h>
+
 #include "services.h"
 #include "udp.h"
 
@@ -43,7 +45,7 @@ chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 static void
 chargen_fill(struct worker *w, struct conv *c)
 {
-	uint16_t most = RTE_MIN(rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM, 1400);
+	uint16_t most = 1400;
 	uint32_t room;
 
 	while ((room = c->proto->write_room(c)) > 0) {

@@ -27,18 +27,18 @@ struct http_options {
 	size_t len;
 };
 
-struct http_status {
+struct http_answer_status {
 	unsigned code;
 	const char *reason;
 };
 
-static const struct http_status ok = {200, "OK"};
-static const struct http_status bad_request = {400, "Bad Request"};
-static const struct http_status not_found = {404, "Not Found"};
-static const struct http_status not_allowed = {405, "Method Not Allowed"};
-static const struct http_status uri_too_long = {414, "URI Too Long"};
-static const struct http_status head_too_large = {431, "Request Header Fields Too Large"};
-static const struct http_status not_implemented = {501, "Not Implemented"};
+static const struct http_answer_status ok = {200, "OK"};
+static const struct http_answer_status bad_request = {400, "Bad Request"};
+static const struct http_answer_status not_found = {404, "Not Found"};
+static const struct http_answer_status not_allowed = {405, "Method Not Allowed"};
+static const struct http_answer_status uri_too_long = {414, "URI Too Long"};
+static const struct http_answer_status head_too_large = {431, "Request Header Fields Too Large"};
+static const struct http_answer_status not_implemented = {501, "Not Implemented"};
 
 /** A conversation's request: made at accept, one pointer in its service state. */
 struct http {
@@ -67,11 +67,10 @@ http_of(struct conv *c)
 static void
 http_write(struct http *h, const char *text, size_t len)
 {
-	const uint16_t most =
-		(uint16_t)(rte_pktmbuf_data_room_size(h->w->mp) - RTE_PKTMBUF_HEADROOM);
+	const uint16_t most = 1400; /* less than any buffer holds */
 
 	while (len > 0) {
-		uint16_t n = (uint16_t)RTE_MIN(len, (size_t)RTE_MIN(most, 1400));
+		uint16_t n = (uint16_t)RTE_MIN(len, (size_t)most);
 		struct rte_mbuf *m = rte_pktmbuf_alloc(h->w->mp);
 
 		if (m == NULL) {
@@ -88,7 +87,7 @@ http_write(struct http *h, const char *text, size_t len)
 }
 
 static void
-http_answer(struct http *h, const struct http_status *s, bool keep)
+http_answer(struct http *h, const struct http_answer_status *s, bool keep)
 {
 	static const char page[] = "convd\n", type[] = "text/plain";
 	const struct http_options *o = h->c->listener != NULL ? h->c->listener->options : NULL;
@@ -113,7 +112,7 @@ http_answer(struct http *h, const struct http_status *s, bool keep)
 
 /** Answer, and hear no more of this conversation: what follows can't be told apart. */
 static void
-http_fail(struct http *h, const struct http_status *s)
+http_fail(struct http *h, const struct http_answer_status *s)
 {
 	if (h->failed)
 		return;
@@ -161,7 +160,7 @@ http_on_header(http_parser *p, const char *at, size_t len)
 	return -1;
 }
 
-static const struct http_status *
+static const struct http_answer_status *
 http_judge(const struct http *h)
 {
 	struct http_parser_url u;
