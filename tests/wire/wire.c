@@ -1,0 +1,858 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ */
+#include "wire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+#define OUR_ADDR  "10.5.0.1"
+#define PEER_ADDR "10.5.0.2"
+#define INBOX     512
+#define QUIET_MS  400
+
+struct out_frame {
+	uint32_t len;
+	uint64_t at_us;
+	uint8_t b[2048];
+};
+
+struct wire {
+	struct wire_conf conf;
+	struct stack *s;
+	struct service service;
+	struct listener *listener;
+	uint64_t now_us;
+	unsigned to;
+	struct rte_mbuf *inbox[8][INBOX];
+	unsigned nin[8];
+	struct out_frame *out;
+	unsigned nout, first;
+	uint16_t next_port;
+	struct wire_conn *accepting; /* who the next accepted call belongs to */
+};
+
+static struct wire *wire_now; /* callbacks of services have no argument of the test's */
+
+/* ---- the pattern ---- */
+
+static uint8_t
+pattern(uint64_t place, bool ours)
+{
+	return (uint8_t)((place * 31 + (place >> 8) * 7) ^ (ours ? 0x5a : 0));
+}
+
+/* ---- ports ---- */
+
+static uint64_t
+wire_clock(void *arg)
+{
+	return ((struct wire *)arg)->now_us;
+}
+
+static uint16_t
+wire_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct wire *w = arg;
+	uint16_t got = (uint16_t)RTE_MIN(w->nin[queue], (unsigned)n);
+
+	(void)ifc;
+	memcpy(m, w->inbox[queue], got * sizeof(*m));
+	w->nin[queue] -= got;
+	memmove(w->inbox[queue], w->inbox[queue] + got, w->nin[queue] * sizeof(*m));
+	return got;
+}
+
+static void
+wire_in(struct wire *w, const struct test_frame *f)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(stack_mempool(w->s));
+
+	assert_non_null(m);
+	assert_true(w->nin[w->to] < INBOX);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)f->len), f->b, f->len);
+	w->inbox[w->to][w->nin[w->to]++] = m;
+}
+
+/** Our side asks who has the peer's address: it has. */
+static void
+wire_arp_answer(struct wire *w, const uint8_t *b)
+{
+	struct test_frame f;
+	struct test_addr peer = test_addr(PEER_ADDR);
+
+	if (memcmp(b + 38, peer.b + 12, 4) != 0)
+		return;
+	test_frame_eth(&f, test_mac_us, test_mac_peer, 0x0806);
+	memcpy(f.b + 14, b + 14, 6);
+	f.b[20] = 0;
+	f.b[21] = 2;
+	memcpy(f.b + 22, test_mac_peer, 6);
+	memcpy(f.b + 28, b + 38, 4);
+	memcpy(f.b + 32, b + 22, 10);
+	f.len = 60;
+	memset(f.b + 42, 0, 18);
+	wire_in(w, &f);
+}
+
+static uint16_t
+wire_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n)
+{
+	struct wire *w = arg;
+
+	(void)worker;
+	(void)ifc;
+	for (unsigned i = 0; i < n; i++) {
+		struct out_frame *o = &w->out[w->nout];
+
+		assert_true(m[i]->pkt_len <= sizeof(o->b));
+		assert_true(w->nout < WIRE_OUTBOX);
+		o->len = m[i]->pkt_len;
+		o->at_us = w->now_us;
+		rte_memcpy(o->b, rte_pktmbuf_read(m[i], 0, o->len, o->b), o->len);
+		rte_pktmbuf_free(m[i]);
+		if (o->b[12] == 0x08 && o->b[13] == 0x06) {
+			if (o->b[21] == 1)
+				wire_arp_answer(w, o->b);
+			continue;
+		}
+		if (o->b[12] != 0x08 || o->b[13] != 0 || o->b[23] != IPPROTO_TCP)
+			continue;
+		assert_true(test_l4_cksum_ok(o->b + 14, o->len - 14));
+		w->nout++;
+	}
+	return n;
+}
+
+/* ---- our side: the service ---- */
+
+static struct wire_conn *
+svc_conn(struct conv *c)
+{
+	return *(struct wire_conn **)c->svc;
+}
+
+static void
+svc_take(struct worker *w, struct conv *c, struct wire_conn *k, bool echo)
+{
+	struct rte_mbuf *m;
+
+	while ((!echo || c->proto->write_room(c) > 0) && (m = c->proto->read(w, c)) != NULL) {
+		const struct pkt *p = pkt_of(m);
+		uint8_t buf[65536];
+
+		assert_int_equal(p->data_off, 0);
+		assert_int_equal(p->data_len, m->pkt_len);
+		const uint8_t *b = rte_pktmbuf_read(m, 0, m->pkt_len, buf);
+
+		for (uint32_t i = 0; i < m->pkt_len; i++, k->read++)
+			if (b[i] != pattern(k->read, false))
+				fail_msg("byte %lu of what was read is wrong", k->read);
+		if (echo)
+			assert_int_equal(c->proto->write(w, c, m), 0);
+		else
+			rte_pktmbuf_free(m);
+	}
+}
+
+static void
+svc_accept(struct worker *w, struct conv *c)
+{
+	struct wire_conn *k = wire_now->accepting;
+
+	(void)w;
+	assert_non_null(k);
+	*(struct wire_conn **)c->svc = k;
+	k->accepted++;
+	k->c = c;
+	conv_hold(&c->cn);
+}
+
+static void
+svc_connected(struct worker *w, struct conv *c)
+{
+	(void)w;
+	svc_conn(c)->connected++;
+}
+
+static void
+svc_recv(struct worker *w, struct conv *c)
+{
+	struct wire_conn *k = svc_conn(c);
+	const struct wire_service *s = &wire_now->conf.service;
+
+	k->recvs++;
+	if (s->read || s->echo)
+		svc_take(w, c, k, s->echo);
+}
+
+static void
+svc_drain(struct worker *w, struct conv *c)
+{
+	(void)w;
+	svc_conn(c)->drains++;
+}
+
+static void
+svc_shutdown(struct worker *w, struct conv *c)
+{
+	svc_conn(c)->shutdowns++;
+	if (wire_now->conf.service.close_on_fin)
+		c->proto->close(w, c);
+}
+
+static void
+svc_gone(struct worker *w, struct wire_conn *k, struct conv *c, enum conv_end why)
+{
+	k->why = why;
+	k->c = NULL;
+	conv_put(w, &c->cn);
+}
+
+static void
+svc_hangup(struct worker *w, struct conv *c, enum conv_end why)
+{
+	struct wire_conn *k = svc_conn(c);
+
+	k->hangups++;
+	assert_int_equal(k->hangups + k->failed, 1);
+	svc_gone(w, k, c, why);
+}
+
+static void
+svc_failed(struct worker *w, struct conv *c, enum conv_end why)
+{
+	struct wire_conn *k = svc_conn(c);
+
+	k->failed++;
+	assert_int_equal(k->hangups + k->failed, 1);
+	svc_gone(w, k, c, why);
+}
+
+static void
+svc_kicked(struct worker *w, struct conv *c)
+{
+	struct wire_conn *k = svc_conn(c);
+	void (*todo)(struct worker *, struct wire_conn *);
+
+	if (k == NULL || k->todo == NULL)
+		return;
+	todo = k->todo;
+	k->todo = NULL;
+	todo(w, k);
+}
+
+/* ---- the stack ---- */
+
+static uint32_t
+otherwise(uint32_t v, uint32_t d)
+{
+	return v != 0 ? v : d;
+}
+
+struct wire *
+wire_open(const struct wire_conf *conf)
+{
+	static unsigned serial;
+	struct wire *w = calloc(1, sizeof(*w));
+	char name[9];
+	struct ip_ifc_conf ifc = {.name = "wire",
+		.mtu = conf->mtu != 0 ? conf->mtu : 1500,
+		.off = {.multi_segs = true}};
+	struct stack_conf sc = {
+		.name = name,
+		.workers = otherwise(conf->workers, 1),
+		.seats = otherwise(conf->workers, 1),
+		.spread = STACK_SPREAD_RSS,
+		.limit_conversations = otherwise(conf->conversations, 64),
+		.limit_half_open = otherwise(conf->half_open, 64),
+		.limit_time_wait = otherwise(conf->time_wait, 64),
+		.limit_fragments = 16,
+		.listeners = 8,
+		.mbufs = 4095,
+		.udp_idle_ms = 1000,
+		.tcp = conf->tcp,
+		.seed = 42,
+		.virtual_workers = true,
+		.socket_id = SOCKET_ID_ANY,
+		.io = {.rx = wire_rx, .tx = wire_tx, .now_us = wire_clock, .arg = w},
+	};
+	struct listener_conf lc = {
+		.name = "test",
+		.proto = IPPROTO_TCP,
+		.port_lo = WIRE_PORT,
+		.port_hi = WIRE_PORT,
+		.service = &w->service,
+		.half_open = otherwise(conf->listener_half_open, 64),
+	};
+	int err = 0;
+
+	(void)snprintf(name, sizeof(name), "w%u", serial++);
+	wire_now = w;
+	w->conf = *conf;
+	w->now_us = 5000000;
+	w->next_port = 40000;
+	w->out = calloc(WIRE_OUTBOX + 1, sizeof(*w->out));
+	memcpy(ifc.mac.addr_bytes, test_mac_us, 6);
+	w->service = (struct service){
+		.name = "wire",
+		.tcp = true,
+		.state_size = sizeof(void *),
+		.accept = svc_accept,
+		.connected = svc_connected,
+		.failed = svc_failed,
+		.recv = svc_recv,
+		.drain = svc_drain,
+		.kicked = svc_kicked,
+		.shutdown = conf->service.no_shutdown ? NULL : svc_shutdown,
+		.hangup = svc_hangup,
+	};
+	w->s = stack_create(&sc, &err);
+	assert_int_equal(err, 0);
+	assert_int_equal(stack_service_add(w->s, &w->service), 0);
+	assert_int_equal(stack_ifc_add(w->s, &ifc, sc.workers), 0);
+	assert_int_equal(ip_address_add(stack_ip(w->s), 0, test_addr(OUR_ADDR).b, 24), 0);
+	assert_int_equal(stack_start(w->s), 0);
+	assert_int_equal(stack_listen(w->s, &lc, &w->listener), 0);
+	for (unsigned i = 0; i < sc.workers; i++)
+		assert_int_equal(stack_worker_join(w->s, i), 0);
+	assert_int_equal(stack_control_join(w->s), 0);
+	wire_run(w, 10);
+	wire_discard(w);
+	return w;
+}
+
+struct stack *
+wire_stack(struct wire *w)
+{
+	return w->s;
+}
+
+struct worker *
+wire_worker(struct wire *w, unsigned i)
+{
+	return stack_worker(w->s, i);
+}
+
+struct listener *
+wire_listener(struct wire *w)
+{
+	return w->listener;
+}
+
+void
+wire_to(struct wire *w, unsigned worker)
+{
+	w->to = worker;
+}
+
+uint64_t
+wire_now_us(const struct wire *w)
+{
+	return w->now_us;
+}
+
+void
+wire_turn(struct wire *w)
+{
+	unsigned n;
+
+	for (unsigned round = 0; round < 100; round++) {
+		n = 0;
+		for (unsigned i = 0; i < stack_workers(w->s); i++)
+			n += stack_turn(w->s, i);
+		if (n == 0)
+			return;
+	}
+	fail_msg("the stack does not come to rest");
+}
+
+void
+wire_run(struct wire *w, unsigned ms)
+{
+	for (; ms > 0; ms--) {
+		w->now_us += 1000;
+		wire_turn(w);
+	}
+}
+
+static void
+wire_end_check(struct wire *w)
+{
+	char fault[256] = "";
+	struct stack_stats st;
+
+	if (stack_check(w->s, fault, sizeof(fault)) != 0)
+		fail_msg("%s", fault);
+	stack_stats(w->s, &st);
+	assert_int_equal(st.missing, 0);
+	assert_int_equal(st.held, 0);
+	assert_int_equal(st.conv.recheck_failed, 0);
+	for (unsigned k = 0; k < NODE_KINDS; k++)
+		assert_int_equal(st.live[k], 0);
+	assert_int_equal(st.table, 0);
+	assert_int_equal(st.mbufs_in_use, 0);
+	assert_int_equal(st.mbufs_small_in_use, 0);
+}
+
+void
+wire_close(struct wire *w)
+{
+	stack_control_online(w->s);
+	stack_drain(w->s);
+	stack_hangup_all(w->s);
+	stack_control_offline(w->s);
+	for (unsigned i = 0; i < QUIET_MS; i++) {
+		wire_run(w, 1);
+		stack_control_tick(w->s);
+	}
+	wire_end_check(w);
+	for (unsigned i = 0; i < stack_workers(w->s); i++)
+		stack_worker_leave(w->s, i);
+	stack_free(w->s);
+	free(w->out);
+	free(w);
+}
+
+/* ---- the peer ---- */
+
+void
+wire_conn(struct wire *w, struct wire_conn *k)
+{
+	memset(k, 0, sizeof(*k));
+	k->w = w;
+	k->peer_port = w->next_port++;
+	k->our_port = WIRE_PORT;
+	k->isn = UINT32_MAX - 700; /* wraps early */
+	k->wnd = 65535;
+	k->ts = true;
+	k->sack_ok = true;
+	k->mss = 1460;
+	k->wscale = 0;
+}
+
+static uint8_t *
+put32(uint8_t *p, uint32_t v)
+{
+	v = htonl(v);
+	memcpy(p, &v, 4);
+	return p + 4;
+}
+
+static uint8_t *
+put_options(struct wire_conn *k, uint8_t flags, uint8_t *p)
+{
+	if ((flags & SYN) != 0 && k->mss != WIRE_NONE) {
+		*p++ = 2;
+		*p++ = 4;
+		*p++ = (uint8_t)(k->mss >> 8);
+		*p++ = (uint8_t)k->mss;
+	}
+	if ((flags & SYN) != 0 && k->wscale != WIRE_NONE) {
+		*p++ = 3;
+		*p++ = 3;
+		*p++ = (uint8_t)k->wscale;
+	}
+	if ((flags & SYN) != 0 && k->sack_ok) {
+		*p++ = 4;
+		*p++ = 2;
+	}
+	if (k->ts) {
+		*p++ = 8;
+		*p++ = 10;
+		p = put32(p, k->ts_val != 0 ? k->ts_val : (uint32_t)(k->w->now_us / 1000) + 77);
+		p = put32(p, k->ts_ecr);
+	}
+	if (k->nsack > 0) {
+		*p++ = 5;
+		*p++ = (uint8_t)(2 + 8 * k->nsack);
+		for (unsigned i = 0; i < k->nsack; i++) {
+			p = put32(p, k->sack[i][0] + k->iss);
+			p = put32(p, k->sack[i][1] + k->iss);
+		}
+	}
+	return p;
+}
+
+void
+wire_queue(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+	uint8_t opts[64] = {0}, data[65536], *end = put_options(k, flags, opts);
+	struct test_frame f;
+	struct test_tcp t = {
+		.sport = k->peer_port,
+		.dport = k->our_port,
+		.seq = k->isn + seq,
+		.ack = (flags & ACK) != 0 ? k->iss + ack : 0,
+		.wnd = k->wnd,
+		.flags = flags,
+		.opts = opts,
+		.opts_len = RTE_ALIGN((size_t)(end - opts), 4),
+	};
+	uint32_t first = seq + ((flags & SYN) != 0) - 1;
+
+	for (uint32_t i = 0; i < len; i++)
+		data[i] = pattern((uint64_t)first + i, false);
+	test_frame_tcp(&f, test_addr(PEER_ADDR), test_addr(OUR_ADDR), &t, data, len);
+	wire_in(k->w, &f);
+	k->nsack = 0;
+}
+
+void
+wire_send(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+	wire_queue(k, flags, seq, ack, len);
+	wire_turn(k->w);
+}
+
+void
+wire_icmp(struct wire_conn *k, uint8_t type, uint8_t code, uint16_t mtu, uint32_t seq)
+{
+	uint8_t body[36] = {type, code, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu};
+	struct test_frame f, in;
+	struct test_tcp t = {.sport = k->our_port, .dport = k->peer_port, .seq = k->iss + seq};
+
+	test_frame_tcp(&in, test_addr(OUR_ADDR), test_addr(PEER_ADDR), &t, NULL, 0);
+	memcpy(body + 8, in.b + in.l3, 28);
+	test_frame_icmp(&f, test_addr(PEER_ADDR), test_addr(OUR_ADDR), 64, body, sizeof(body));
+	wire_in(k->w, &f);
+	wire_turn(k->w);
+}
+
+/* ---- what we sent ---- */
+
+static uint32_t
+get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return ntohl(v);
+}
+
+static void
+seg_options(struct wire_seg *s, const uint8_t *o, const uint8_t *end, uint32_t isn)
+{
+	while (o < end && *o != 0) {
+		if (*o == 1) {
+			o++;
+			continue;
+		}
+		assert_true(o + 2 <= end && o[1] >= 2 && o + o[1] <= end);
+		if (o[0] == 2)
+			s->mss = o[2] << 8 | o[3];
+		if (o[0] == 3)
+			s->wscale = o[2];
+		if (o[0] == 4)
+			s->sack_ok = true;
+		if (o[0] == 8) {
+			s->ts = true;
+			s->ts_val = get32(o + 2);
+			s->ts_ecr = get32(o + 6);
+		}
+		if (o[0] == 5) {
+			s->nsack = (o[1] - 2u) / 8;
+			assert_in_range(s->nsack, 1, 4);
+			for (unsigned i = 0; i < s->nsack; i++) {
+				s->sack[i][0] = get32(o + 2 + 8 * i) - isn;
+				s->sack[i][1] = get32(o + 6 + 8 * i) - isn;
+			}
+		}
+		o += o[1];
+	}
+}
+
+static void
+seg_parse(struct wire_conn *k, const struct out_frame *o, struct wire_seg *s)
+{
+	const uint8_t *ip = o->b + 14, *t = ip + (ip[0] & 15) * 4;
+	uint32_t total = (uint32_t)(ip[2] << 8 | ip[3]), hlen = (uint32_t)(t[12] >> 4) * 4;
+
+	assert_int_equal(ip[6] & 0x40, 0x40); /* DF */
+	memset(s, 0, sizeof(*s));
+	s->mss = s->wscale = WIRE_NONE;
+	s->at_us = o->at_us;
+	s->peer_port = (uint16_t)(t[2] << 8 | t[3]);
+	s->flags = t[13];
+	s->raw_seq = get32(t + 4);
+	s->raw_ack = get32(t + 8);
+	if (!k->iss_known && (s->flags & SYN) != 0) {
+		k->iss = s->raw_seq;
+		k->iss_known = true;
+	}
+	s->seq = s->raw_seq - k->iss;
+	s->ack = s->raw_ack - k->isn;
+	s->wnd = (uint16_t)(t[14] << 8 | t[15]);
+	s->len = total - (uint32_t)(t - ip) - hlen;
+	assert_true(s->len <= sizeof(s->data));
+	memcpy(s->data, t + hlen, s->len);
+	seg_options(s, t + 20, t + hlen, k->isn);
+}
+
+bool
+wire_next(struct wire *w, struct wire_conn *k, struct wire_seg *ret)
+{
+	if (w->first == w->nout)
+		return false;
+	seg_parse(k, &w->out[w->first++], ret);
+	if (w->first == w->nout)
+		w->first = w->nout = 0;
+	if (ret->ts)
+		k->ts_ecr = ret->ts_val;
+	return true;
+}
+
+static void
+seg_show(const struct wire_seg *s)
+{
+	print_error("sent: flags %02x seq %u ack %u len %u wnd %u nsack %u\n", s->flags, s->seq,
+		s->ack, s->len, s->wnd, s->nsack);
+}
+
+struct wire_seg
+wire_expect(struct wire_conn *k, int flags, int64_t seq, int64_t ack, int64_t len)
+{
+	struct wire_seg s = {0};
+	bool echo = k->w->conf.service.echo;
+
+	if (!wire_next(k->w, k, &s))
+		fail_msg("nothing was sent; flags %02x seq %ld ack %ld len %ld were expected",
+			flags, seq, ack, len);
+	if (s.peer_port != k->peer_port || (flags != WIRE_ANY && (s.flags & ~PSH) != flags) ||
+		(seq != WIRE_ANY && s.seq != (uint32_t)seq) ||
+		(ack != WIRE_ANY && s.ack != (uint32_t)ack) || (len != WIRE_ANY && s.len != len)) {
+		seg_show(&s);
+		fail_msg("not what was expected: flags %02x seq %ld ack %ld len %ld", flags, seq,
+			ack, len);
+	}
+	for (uint32_t i = 0; i < s.len; i++)
+		if (s.data[i] != pattern(s.seq - 1 + i, !echo))
+			fail_msg("byte %u of a segment is wrong", i);
+	return s;
+}
+
+unsigned
+wire_pending(struct wire *w)
+{
+	return w->nout - w->first;
+}
+
+void
+wire_silent(struct wire *w)
+{
+	struct wire_conn k = {0};
+	struct wire_seg s;
+
+	if (wire_pending(w) == 0)
+		return;
+	wire_next(w, &k, &s);
+	seg_show(&s);
+	fail_msg("nothing should have been sent");
+}
+
+void
+wire_discard(struct wire *w)
+{
+	w->first = w->nout = 0;
+}
+
+/* ---- handshakes ---- */
+
+void
+wire_accept(struct wire_conn *k)
+{
+	k->w->accepting = k;
+	wire_send(k, SYN, 0, 0, 0);
+	wire_expect(k, SYN | ACK, 0, 1, 0);
+	wire_send(k, ACK, 1, 1, 0);
+	assert_int_equal(k->accepted, 1);
+	assert_non_null(k->c);
+	wire_silent(k->w);
+}
+
+void
+wire_connect(struct wire_conn *k)
+{
+	struct key key = {.rport_be = htons(k->peer_port), .proto = IPPROTO_TCP};
+	struct worker *w = wire_worker(k->w, 0);
+
+	memcpy(key.raddr, test_addr(PEER_ADDR).b, 16);
+	key.lport_be = k->our_port == WIRE_PORT ? 0 : htons(k->our_port);
+	assert_int_equal(tcp_proto.connect(w, &k->w->service, &key, &k->c), 0);
+	*(struct wire_conn **)k->c->svc = k;
+	k->our_port = ntohs(k->c->cn.n.key.lport_be);
+	wire_turn(k->w);
+}
+
+/* ---- our side, from inside ---- */
+
+static void
+wire_do(struct wire_conn *k, void (*todo)(struct worker *w, struct wire_conn *k), uint32_t n)
+{
+	assert_non_null(k->c);
+	k->todo = todo;
+	k->todo_n = n;
+	conv_kick(wire_worker(k->w, k->w->to), &k->c->cn, NODE_KICK);
+	wire_turn(k->w);
+	assert_null(k->todo);
+}
+
+static void
+do_write(struct worker *w, struct wire_conn *k)
+{
+	uint32_t left = k->todo_n;
+
+	k->result = 0;
+	while (left > 0 && k->result == 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
+		uint32_t n = RTE_MIN(left, 1900u);
+		uint8_t *b = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)n);
+
+		for (uint32_t i = 0; i < n; i++)
+			b[i] = pattern(k->written + i, true);
+		k->result = k->c->proto->write(w, k->c, m);
+		if (k->result == 0)
+			k->written += n;
+		left -= n;
+	}
+}
+
+void
+wire_write(struct wire_conn *k, uint32_t len)
+{
+	wire_do(k, do_write, len);
+}
+
+static void
+do_read(struct worker *w, struct wire_conn *k)
+{
+	svc_take(w, k->c, k, false);
+}
+
+void
+wire_read(struct wire_conn *k)
+{
+	wire_do(k, do_read, 0);
+}
+
+static void
+do_shutdown(struct worker *w, struct wire_conn *k)
+{
+	k->c->proto->shutdown(w, k->c);
+}
+
+void
+wire_shutdown(struct wire_conn *k)
+{
+	wire_do(k, do_shutdown, 0);
+}
+
+static void
+do_close(struct worker *w, struct wire_conn *k)
+{
+	k->c->proto->close(w, k->c);
+}
+
+void
+wire_do_close(struct wire_conn *k)
+{
+	wire_do(k, do_close, 0);
+}
+
+static void
+do_hangup(struct worker *w, struct wire_conn *k)
+{
+	k->c->proto->hangup(w, k->c, CONV_END_HANGUP);
+}
+
+void
+wire_hangup(struct wire_conn *k)
+{
+	wire_do(k, do_hangup, 0);
+}
+
+/* ---- looking in ---- */
+
+static bool
+wire_find(struct wire_conn *k, struct conv_status *ret)
+{
+	uint32_t slot = 0;
+	struct conv_node *cn;
+	bool found = false;
+
+	memset(ret, 0, sizeof(*ret));
+	while (!found && (cn = conv_next(stack_convs(k->w->s), &slot, UINT32_MAX)) != NULL) {
+		found = cn->n.key.rport_be == htons(k->peer_port) &&
+			cn->n.key.lport_be == htons(k->our_port) &&
+			stack_conv_status(k->w->s, cn, ret);
+		conv_put(stack_control(k->w->s), cn);
+	}
+	return found;
+}
+
+void
+wire_state(struct wire_conn *k, const char *state)
+{
+	struct conv_status st;
+
+	assert_string_equal(wire_find(k, &st) ? st.state : "", state);
+}
+
+struct conv_status
+wire_status(struct wire_conn *k)
+{
+	struct conv_status st;
+
+	assert_true(wire_find(k, &st));
+	return st;
+}
+
+struct stat_ask {
+	const char *name;
+	uint64_t value;
+	bool found;
+};
+
+static void
+stat_each(void *arg, const char *name, uint64_t value)
+{
+	struct stat_ask *a = arg;
+
+	if (strcmp(a->name, name) == 0) {
+		a->value = value;
+		a->found = true;
+	}
+}
+
+uint64_t
+wire_stat(struct wire *w, const char *name)
+{
+	struct stat_ask a = {.name = name};
+
+	tcp_proto.stats(wire_worker(w, 0), stat_each, &a);
+	assert_true(a.found);
+	return a.value;
+}
+
+uint64_t
+wire_drops(struct wire *w, enum drop_reason r)
+{
+	struct stack_stats st;
+
+	stack_stats(w->s, &st);
+	return st.sum.drops[r];
+}
+
+uint64_t
+wire_delivered(struct wire *w)
+{
+	struct stack_stats st;
+
+	stack_stats(w->s, &st);
+	return st.sum.delivered;
+}
