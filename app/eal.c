@@ -143,10 +143,11 @@ eal_complaint(void)
 int
 eal_start(const struct config *c, char **more, unsigned nmore, char *fault, size_t len)
 {
-	struct args a = {.n = 0};
+	struct args a = {.n = 0}, given;
 	int err = 0;
 
 	args_make(&a, c, more, nmore);
+	given = a; /* EAL reorders and overwrites the pointers that it gets */
 	if (a.lost) {
 		(void)snprintf(fault, len, "too many EAL arguments");
 		args_free(&a);
@@ -155,7 +156,7 @@ eal_start(const struct config *c, char **more, unsigned nmore, char *fault, size
 	early.stream = open_memstream(&early.text, &early.size);
 	if (early.stream != NULL)
 		(void)rte_openlog_stream(early.stream);
-	if (rte_eal_init(a.n, a.v) < 0) {
+	if (rte_eal_init(given.n, given.v) < 0) {
 		const char *said = eal_complaint();
 
 		err = rte_errno != 0 ? -rte_errno : -EIO;

@@ -84,6 +84,18 @@ struct worker {
 	struct worker_counters c;
 } __rte_cache_aligned;
 
+/**
+ * Ms since then_ms (less than 24 days ago). A worker's clock is that of its turn's start, so what another one
+ * has just written may be a little later: that is 0, not 49 days.
+ */
+static inline uint32_t
+worker_since_ms(const struct worker *w, uint32_t then_ms)
+{
+	int32_t ms = (int32_t)(w->now_ms - then_ms);
+
+	return ms > 0 ? (uint32_t)ms : 0;
+}
+
 /** Seed the random source; the same seed gives the same sequence. */
 void worker_seed(struct worker *w, uint64_t seed);
 

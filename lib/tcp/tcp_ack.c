@@ -91,7 +91,10 @@ tcp_ack_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p, const st
 	uint32_t ms;
 
 	if (a->sent_us != 0 && !a->retransmitted) {
-		tcp_rtt_sample(tc, (uint32_t)RTE_MIN(w->now_us - a->sent_us, UINT32_MAX));
+		/* A worker's clock is that of its turn's start: another one may have sent this "later". */
+		uint64_t us = w->now_us > a->sent_us ? w->now_us - a->sent_us : 1;
+
+		tcp_rtt_sample(tc, (uint32_t)RTE_MIN(us, (uint64_t)UINT32_MAX));
 		return;
 	}
 	if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)

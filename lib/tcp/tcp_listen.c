@@ -269,7 +269,7 @@ tcp_half_open_fill(struct worker *w, const struct tcp_half_open *h, struct tcp_c
 	if (h->sends > 1)
 		tc->flags |= TCPF_SYN_RESENT;
 	else
-		tcp_rtt_sample(tc, (w->now_ms - h->sent_ms) * 1000);
+		tcp_rtt_sample(tc, worker_since_ms(w, h->sent_ms) * 1000);
 	tcp_cc(tc)->init(tc);
 }
 
@@ -312,7 +312,7 @@ tcp_half_open_seq(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 
 	/* The SYN again: our SYN-ACK was lost, or it is the one we were made for. */
 	if ((p->tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && p->tcp.seq == h->irs) {
-		if (w->now_ms - h->sent_ms >= TCP_SYNACK_GAP_MS) {
+		if (worker_since_ms(w, h->sent_ms) >= TCP_SYNACK_GAP_MS) {
 			TCP_COUNT(w, syn_acks_resent);
 			if (h->sends < TCP_SYNACK_SENDS)
 				h->sends++; /* no RTT from this handshake */
@@ -323,7 +323,7 @@ tcp_half_open_seq(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 	}
 	if (!old && p->tcp.seq - (h->irs + 1) < tcp_syn_window(w))
 		return true;
-	if ((p->tcp.flags & TCP_RST) == 0 && w->now_ms - h->sent_ms >= TCP_SYNACK_GAP_MS) {
+	if ((p->tcp.flags & TCP_RST) == 0 && worker_since_ms(w, h->sent_ms) >= TCP_SYNACK_GAP_MS) {
 		h->sent_ms = w->now_ms;
 		tcp_half_open_out(w, h, &o);
 		o.seq = h->iss + 1;
@@ -345,7 +345,7 @@ tcp_half_open_rst(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 		conv_die(w, &h->cn);
 		return;
 	}
-	if (w->now_ms - h->sent_ms >= TCP_SYNACK_GAP_MS) {
+	if (worker_since_ms(w, h->sent_ms) >= TCP_SYNACK_GAP_MS) {
 		TCP_COUNT(w, challenge_acks);
 		tcp_half_open_out(w, h, &o);
 		o.seq = h->iss + 1;

@@ -367,7 +367,7 @@ tcp_probe(struct worker *w, struct tcp_conv *tc)
 void
 tcp_idle_restart(struct worker *w, struct tcp_conv *tc)
 {
-	if (tc->snd_una == tc->snd_nxt && w->now_ms - tc->c.active_ms > tcp_rto_ms(w, tc))
+	if (tc->snd_una == tc->snd_nxt && worker_since_ms(w, tc->c.active_ms) > tcp_rto_ms(w, tc))
 		tc->cwnd = RTE_MIN(tc->cwnd, tcp_initial_window(tc));
 }
 

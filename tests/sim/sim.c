@@ -264,6 +264,7 @@ host_create(struct sim *s, unsigned number)
 		sim_fail("stack_ifc_add", n);
 	host_address(h, (unsigned)n, number == 0 ? "10.9.0.1" : "10.9.0.2", 24);
 	host_address(h, (unsigned)n, number == 0 ? "fd09::1" : "fd09::2", 64);
+	ip_ifc_link(stack_ip(h->stack), (unsigned)n, true);
 	err = stack_start(h->stack);
 	if (err != 0)
 		sim_fail("stack_start", err);
