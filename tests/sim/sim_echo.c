@@ -4,6 +4,7 @@
  * Echo through a hostile link: sim_echo [SEEDS [FIRST_SEED]]. Each seed chooses workers, spread, IP version and link; a
  * failing seed is printed with the command that runs it again.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
