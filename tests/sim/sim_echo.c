@@ -110,7 +110,7 @@ run_seed(uint64_t seed, struct totals *t)
 	int err = 0;
 
 	run_listen(s);
-	sim_run(s, 10000, NULL, NULL);
+	sim_run(s, 3000000, NULL, NULL); /* IPv6 addresses are tentative at first (RFC 4862) */
 	for (unsigned i = 0; i < FLOWS; i++) {
 		struct key k = sim_key(i % 2 == 1, IPPROTO_TCP, PORT);
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A thin wrapper over meson. `make help` lists the targets.
+BUILD ?= build
+SEEDS ?= 200
+COUNT ?= 10000
+
+.PHONY: help run test build lint sim spray asan install bench interleave torture soak fuzz deb clean
+
+help:
+	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
+	@echo "make test        install what is missing, build, run every suite"
+	@echo "make build       build into $(BUILD)/"
+	@echo "make lint        gcc and clang with -Werror, clang-format, clang-tidy, cppcheck"
+	@echo "make sim         echo through a hostile link in virtual time (SEEDS=$(SEEDS))"
+	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
+	@echo "make asan        the suites built with AddressSanitizer and UBSan"
+	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
+	@echo "not built yet:   bench interleave torture soak fuzz deb"
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) >/dev/null
+
+build:
+	@scripts/deps.sh build
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+run:
+	@scripts/deps.sh build run
+	@$(MAKE) --no-print-directory build
+	@CONVD_BUILD=$(abspath $(BUILD)) scripts/run.sh
+
+test:
+	@scripts/deps.sh build test
+	@$(MAKE) --no-print-directory build
+	@scripts/test.sh $(abspath $(BUILD))
+
+lint:
+	@scripts/deps.sh build lint
+	@scripts/lint.sh
+
+sim: build
+	@$(BUILD)/tests/sim/sim_echo $(SEEDS)
+
+spray: build
+	@scripts/deps.sh test
+	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/spray.sh $(COUNT)
+
+asan:
+	@scripts/deps.sh build
+	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan
+	@ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim
+
+install: build
+	@meson install -C $(BUILD)
+
+bench interleave torture soak fuzz deb:
+	@echo "make $@: not built yet (docs/roadmap.md)"; exit 2
+
+clean:
+	rm -rf $(BUILD) build-asan build-lint-gcc build-lint-clang

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Format, clang-tidy, cppcheck, and builds with gcc and clang where every warning is an error.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+failed=0
+step()
+{
+	echo "lint: $1"
+	shift
+	"$@" || failed=1
+}
+
+sources=$(git ls-files 'lib/*.c' 'app/*.c')
+all=$(git ls-files '*.c' '*.h')
+for cc in gcc clang; do
+	[ -d "build-lint-$cc" ] || CC=$cc meson setup "build-lint-$cc" --werror >/dev/null || exit 1
+	step "build with $cc, -Werror" ninja -C "build-lint-$cc" --quiet
+done
+# shellcheck disable=SC2086
+step "clang-format" clang-format --dry-run -Werror $all
+# shellcheck disable=SC2086
+step "clang-tidy" sh -c "printf '%s\n' $(echo $sources) | xargs -P 2 -n 4 clang-tidy -p build-lint-clang --quiet 2>/dev/null"
+# shellcheck disable=SC2086
+step "cppcheck" cppcheck --enable=warning,performance,portability --error-exitcode=1 --quiet --inline-suppr \
+	-j 2 -Ilib/ipht -Ilib/ip -Ilib/conv -Ilib/tcp -Ilib/udp -Ilib/stack -Iapp lib app
+exit $failed
