@@ -28,20 +28,18 @@ config_free(struct config *c)
 static void
 config_syntax(struct config_ctx *x, const json_error_t *e)
 {
-	const char *file = x->file;
-	char *place;
+	const char *text = e->text;
 
-	if (json_error_code(e) == json_error_out_of_memory ||
-		asprintf(&place, "%s:%d:%d", file, e->line, e->column) < 0) {
+	/* Without a word of what is wrong, jansson had no memory left to say it. */
+	if (json_error_code(e) == json_error_out_of_memory || text[0] == '\0') {
 		config_no_memory(x);
 		return;
 	}
-	x->file = place;
-	config_fault(x, "%s",
-		json_error_code(e) == json_error_null_character ? "a string can't hold \\u0000"
-								: e->text);
-	x->file = file;
-	free(place);
+	if (json_error_code(e) == json_error_null_character)
+		text = "a string can't hold \\u0000";
+	x->line = e->line;
+	x->column = e->column;
+	config_fault(x, "%s", text);
 }
 
 static void
@@ -50,9 +48,10 @@ config_fill(struct config_ctx *x, json_t *root, struct config *c)
 	static const struct config_key whole = {.type = &config_type_object, .object = &config_top};
 
 	config_parse_value(x, &whole, root, c);
-	config_check(x, c);
-	if (x->nfaults == 0 && config_derive(c) < 0)
-		config_no_memory(x);
+	if (!x->no_memory)
+		config_check(x, c);
+	if (x->nfaults == 0)
+		config_derive(x, c);
 }
 
 static int

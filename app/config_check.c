@@ -102,43 +102,87 @@ config_check_mtu(struct config_ctx *x, const struct config_interface *f, unsigne
 		config_fault(x, "%u is less than the %u that accept_ra needs", f->mtu, IP6_MTU_MIN);
 }
 
-/* Is address j of interface i one of those before it? */
+/* One network on two links: neighbours on the second would be looked for on the first. */
+static bool
+config_same_network(const struct config_prefix *a, const struct config_prefix *b)
+{
+	return a->version != 0 && a->len == b->len && !config_is_link_local(a) &&
+		config_prefix_match(a, b, a->len);
+}
+
+/* @return true: address a of ours clashes with address m of interface k, and that was said */
+static bool
+config_address_clash(struct config_ctx *x, const struct config *c, const struct config_prefix *a,
+	unsigned k, unsigned m, bool other)
+{
+	const struct config_prefix *b = &c->interfaces[k].addresses[m];
+	char text[CONFIG_ADDRESS_TEXT];
+
+	if (a->version == 0)
+		return false;
+	if (config_prefix_match(a, b, a->version == 4 ? 32 : 128))
+		config_fault(x, "%s is already interfaces[%u].addresses[%u]",
+			config_address_text(a, text), k, m);
+	else if (other && config_same_network(a, b))
+		config_fault(x, "%s is on the network of interfaces[%u].addresses[%u]",
+			config_prefix_text(a, text), k, m);
+	else
+		return false;
+	return true;
+}
+
+/* Does address j of interface i clash with one of those before it? */
 static void
 config_check_address(struct config_ctx *x, const struct config *c, unsigned i, unsigned j)
 {
 	const struct config_prefix *a = &c->interfaces[i].addresses[j];
+
+	config_at(x, "interfaces[%u].addresses[%u]", i, j);
+	for (unsigned k = 0; k <= i; k++) {
+		unsigned n = k < i ? c->interfaces[k].naddresses : j;
+
+		for (unsigned m = 0; m < n; m++)
+			if (config_address_clash(x, c, a, k, m, k < i))
+				return;
+	}
+}
+
+/* The interface whose link has exactly this prefix; -1: none. */
+static int
+config_link_of(const struct config *c, const struct config_prefix *p)
+{
+	for (unsigned i = 0; i < c->ninterfaces; i++)
+		for (unsigned j = 0; j < c->interfaces[i].naddresses; j++)
+			if (config_same_network(&c->interfaces[i].addresses[j], p))
+				return (int)i;
+	return -1;
+}
+
+static void
+config_check_to(struct config_ctx *x, const struct config *c, unsigned i)
+{
+	const struct config_prefix *to = &c->routes[i].to;
+	int link = config_link_of(c, to);
 	char text[CONFIG_ADDRESS_TEXT];
 
-	for (unsigned k = 0; k <= i; k++) {
-		const struct config_interface *f = &c->interfaces[k];
-		unsigned n = k < i ? f->naddresses : j;
-
-		for (unsigned m = 0; m < n; m++) {
-			if (a->version == 0 ||
-				!config_prefix_match(
-					a, &f->addresses[m], a->version == 4 ? 32 : 128))
-				continue;
-			config_at(x, "interfaces[%u].addresses[%u]", i, j);
-			config_fault(x, "%s is already interfaces[%u].addresses[%u]",
-				config_address_text(a, text), k, m);
-			return;
-		}
+	config_at(x, "routes[%u].to", i);
+	if (link >= 0)
+		config_fault(x, "%s is the link of interfaces[%d] itself",
+			config_prefix_text(to, text), link);
+	for (unsigned j = 0; j < i; j++) {
+		if (!config_prefix_equal(to, &c->routes[j].to))
+			continue;
+		config_fault(x, "%s is already routes[%u]", config_prefix_text(to, text), j);
+		return;
 	}
 }
 
 static void
-config_check_route(struct config_ctx *x, const struct config *c, unsigned i)
+config_check_via(struct config_ctx *x, const struct config *c, unsigned i)
 {
 	const struct config_route *r = &c->routes[i];
 	char to[CONFIG_ADDRESS_TEXT], via[CONFIG_ADDRESS_TEXT];
 
-	for (unsigned j = 0; j < i; j++) {
-		if (!config_prefix_equal(&r->to, &c->routes[j].to))
-			continue;
-		config_at(x, "routes[%u].to", i);
-		config_fault(x, "%s is already routes[%u]", config_prefix_text(&r->to, to), j);
-		break;
-	}
 	if (r->via.version == 0)
 		return;
 	config_at(x, "routes[%u].via", i);
@@ -166,7 +210,9 @@ config_check(struct config_ctx *x, const struct config *c)
 		for (unsigned j = 0; j < c->interfaces[i].naddresses; j++)
 			config_check_address(x, c, i, j);
 	}
-	for (unsigned i = 0; i < c->nroutes; i++)
-		config_check_route(x, c, i);
+	for (unsigned i = 0; i < c->nroutes; i++) {
+		config_check_to(x, c, i);
+		config_check_via(x, c, i);
+	}
 	config_check_listeners(x, c);
 }

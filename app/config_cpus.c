@@ -25,7 +25,7 @@ config_cpu_exists(unsigned cpu)
 {
 	char path[80];
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/core_id", cpu);
+	(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology/core_id", cpu);
 	return access(path, F_OK) == 0;
 }
 
@@ -115,26 +115,29 @@ const struct config_type config_type_cpus = {
 };
 
 /* The CPUs that this process may use. */
-static int
-config_derive_cores(struct config_workers *w)
+static void
+config_derive_cores(struct config_ctx *x, struct config_workers *w)
 {
 	cpu_set_t set;
-	int *cpu;
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return -errno;
-	cpu = calloc(CPU_SETSIZE, sizeof(int));
-	if (cpu == NULL)
-		return -ENOMEM;
-	w->cores = cpu;
+	config_at(x, "workers.cores");
+	if (sched_getaffinity(0, sizeof(set), &set) < 0) {
+		config_fault(
+			x, "must be given: the default can't be found out: %s", strerror(errno));
+		return;
+	}
+	w->cores = calloc(CPU_SETSIZE, sizeof(int));
+	if (w->cores == NULL) {
+		config_no_memory(x);
+		return;
+	}
 	for (int i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &set))
-			cpu[w->ncores++] = i;
-	return 0;
+			w->cores[w->ncores++] = i;
 }
 
-int
-config_derive(struct config *c)
+void
+config_derive(struct config_ctx *x, struct config *c)
 {
 	if (c->workers.max == 0)
 		c->workers.max = c->workers.count;
@@ -144,5 +147,6 @@ config_derive(struct config *c)
 		if (l->proto == IPPROTO_UDP && l->conversation == CONFIG_CONVERSATION_NONE)
 			l->conversation = CONFIG_CONVERSATION_PER_PEER;
 	}
-	return c->workers.ncores == 0 ? config_derive_cores(&c->workers) : 0;
+	if (c->workers.ncores == 0)
+		config_derive_cores(x, &c->workers);
 }

@@ -20,9 +20,9 @@ config_put(FILE *out, const char *s)
 		unsigned char c = (unsigned char)*s;
 
 		if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\x%02x", c);
+			(void)fprintf(out, "\\x%02x", c);
 		else
-			fputc(c, out);
+			(void)fputc(c, out);
 	}
 }
 
@@ -42,13 +42,15 @@ config_fault(struct config_ctx *x, const char *format, ...)
 	}
 	x->nfaults++;
 	config_put(x->out, x->file);
-	fputs(": ", x->out);
+	if (x->line != 0)
+		(void)fprintf(x->out, ":%d:%d", x->line, x->column);
+	(void)fputs(": ", x->out);
 	if (x->path_len > 0) {
 		config_put(x->out, x->path);
-		fputs(": ", x->out);
+		(void)fputs(": ", x->out);
 	}
 	config_put(x->out, message);
-	fputc('\n', x->out);
+	(void)fputc('\n', x->out);
 	free(message);
 }
 
@@ -60,7 +62,7 @@ config_no_memory(struct config_ctx *x)
 		return;
 	x->no_memory = true;
 	config_put(x->out, x->file);
-	fputs(": out of memory\n", x->out);
+	(void)fputs(": out of memory\n", x->out);
 }
 
 static void
@@ -158,6 +160,6 @@ config_guessed(const struct config_guess *g, char *buf, size_t len)
 {
 	buf[0] = '\0';
 	if (g->best != NULL)
-		snprintf(buf, len, " (did you mean \"%s\"?)", g->best);
+		(void)snprintf(buf, len, " (did you mean \"%s\"?)", g->best);
 	return buf;
 }

@@ -54,9 +54,9 @@ static void
 config_ports_text(const struct config_listener *l, char *buf, size_t len)
 {
 	if (l->port_lo == l->port_hi)
-		snprintf(buf, len, "%u", l->port_lo);
+		(void)snprintf(buf, len, "%u", l->port_lo);
 	else
-		snprintf(buf, len, "%u-%u", l->port_lo, l->port_hi);
+		(void)snprintf(buf, len, "%u-%u", l->port_lo, l->port_hi);
 }
 
 static void

@@ -51,7 +51,7 @@ config_prefix_text(const struct config_prefix *p, char buf[CONFIG_ADDRESS_TEXT])
 {
 	size_t used = strlen(config_address_text(p, buf));
 
-	snprintf(buf + used, CONFIG_ADDRESS_TEXT - used, "/%u", p->len);
+	(void)snprintf(buf + used, CONFIG_ADDRESS_TEXT - used, "/%u", p->len);
 	return buf;
 }
 
@@ -97,7 +97,7 @@ config_prefix_scan(struct config_ctx *x, const char *text, bool whole, struct co
 	struct config_prefix p;
 	unsigned len;
 
-	snprintf(address, sizeof(address), "%.*s", (int)(n < sizeof(address) ? n : 0), text);
+	(void)snprintf(address, sizeof(address), "%.*s", (int)(n < sizeof(address) ? n : 0), text);
 	if (!config_address_scan(address, &p)) {
 		config_fault(x, "\"%s\" does not start with an IPv4 or IPv6 address", text);
 		return false;
@@ -274,7 +274,8 @@ const struct config_type config_type_gateway = {
 
 /* Fills listen, laddr and zone of a listener. */
 static void
-config_parse_listen(struct config_ctx *x, const struct config_key *k, json_t *v, void *base)
+config_parse_listen(
+	struct config_ctx *x, __rte_unused const struct config_key *k, json_t *v, void *base)
 {
 	struct config_listener *l = base;
 	const char *text = json_string_value(v);

@@ -16,6 +16,7 @@ struct config_ctx {
 	const struct config_services *services;
 	unsigned nfaults;
 	bool no_memory;
+	int line, column; /* of a fault of syntax; 0: the path says where */
 	size_t path_len;
 	char path[256]; /* of the value at hand, such as listeners[2].port; empty: the whole file */
 };
@@ -132,8 +133,8 @@ bool config_prefix_equal(const struct config_prefix *a, const struct config_pref
 
 /* config_cpus.c, config_check.c */
 
-/** Fill in the defaults that depend on other keys or on the host. @return 0 or -ENOMEM */
-int config_derive(struct config *c);
+/** Fill in the defaults that depend on other keys or on the host. */
+void config_derive(struct config_ctx *x, struct config *c);
 /** All that one key alone can't tell. c may hold zeroes where values were faulty. */
 void config_check(struct config_ctx *x, const struct config *c);
 /** p is none of our addresses, as far as they could be read. */

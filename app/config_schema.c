@@ -44,7 +44,8 @@ config_schema_members(json_t *s, const struct config_object *keys, const char *p
 	for (unsigned i = 0; i < keys->nkeys; i++) {
 		const struct config_key *k = &keys->keys[i];
 
-		snprintf(sub, sizeof(sub), "%s%s%s", path, path[0] != '\0' ? "." : "", k->name);
+		(void)snprintf(
+			sub, sizeof(sub), "%s%s%s", path, path[0] != '\0' ? "." : "", k->name);
 		ok &= config_set(properties, k->name, config_schema_key(k, sub));
 		if (k->def == NULL && !k->late)
 			ok &= json_array_append_new(required, json_string(k->name)) == 0;
@@ -75,7 +76,7 @@ config_schema_array(json_t *s, const struct config_key *k, const char *path)
 {
 	char sub[128];
 
-	snprintf(sub, sizeof(sub), "%s[]", path);
+	(void)snprintf(sub, sizeof(sub), "%s[]", path);
 	return config_schema_range(s, k, "minItems", "maxItems") &&
 		config_set(s, "items", config_schema_key(k->items, sub));
 }
@@ -127,8 +128,9 @@ config_schema_words_about(json_t *s, const struct config_key *k, const char *pat
 
 	config_unbuilt_note(path, note, sizeof(note));
 	return config_set(s, "description",
-		json_sprintf("%s%s%s%s%s", k->help, k->unit != NULL ? " Unit: " : "",
-			k->unit != NULL ? k->unit : "", k->unit != NULL ? "." : "", note));
+		json_sprintf("%s%s%s%s%s%s", k->help, k->unit != NULL ? " Unit: " : "",
+			k->unit != NULL ? k->unit : "", k->unit != NULL ? "." : "", note,
+			note[0] != '\0' ? "." : ""));
 }
 
 static json_t *

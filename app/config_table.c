@@ -16,7 +16,7 @@
 #define CONFIG_ITEMS_MAX     4096 /* of an array whose length nothing else bounds */
 
 #define FIELD(s, f)          .offset = offsetof(struct s, f), .size = sizeof(((struct s *)0)->f)
-#define ARRAY(s, f)          FIELD(s, f), .offset2 = offsetof(struct s, n##f)
+#define ARRAY(s, f)          .offset = offsetof(struct s, f), .offset2 = offsetof(struct s, n##f)
 #define KEYS(name, ...)                                               \
 	static const struct config_key name##_keys[] = {__VA_ARGS__}; \
 	static const struct config_object name = {                    \
@@ -105,8 +105,7 @@ KEYS(config_workers,
 		.help = "Most workers ever. Default: workers.count."},
 	{.name = "cores",
 		.type = &config_type_cpus,
-		FIELD(config_workers, cores),
-		.offset2 = offsetof(struct config_workers, ncores),
+		ARRAY(config_workers, cores),
 		.min = 1,
 		.max = CONFIG_ITEMS_MAX,
 		.late = true,
@@ -259,7 +258,7 @@ KEYS(config_listener,
 		.help = "What is done with its conversations: echo, discard, chargen, http, proxy, unix."},
 	{.name = "options",
 		.type = &config_type_options,
-		FIELD(config_listener, options),
+		.offset = offsetof(struct config_listener, options),
 		.late = true,
 		.help = "What the service wants to know; each service says which."},
 	{.name = "conversation",

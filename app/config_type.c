@@ -50,7 +50,8 @@ const struct config_type config_type_ignored = {
 };
 
 static void
-config_parse_bool(struct config_ctx *x, const struct config_key *k, json_t *v, void *base)
+config_parse_bool(
+	__rte_unused struct config_ctx *x, const struct config_key *k, json_t *v, void *base)
 {
 	*(bool *)config_field(k, base) = json_is_true(v);
 }
@@ -288,7 +289,8 @@ const struct config_type config_type_array = {
 
 /* Kept as it is: the service reads it. */
 static void
-config_parse_options(struct config_ctx *x, const struct config_key *k, json_t *v, void *base)
+config_parse_options(
+	__rte_unused struct config_ctx *x, const struct config_key *k, json_t *v, void *base)
 {
 	*(json_t **)config_field(k, base) = json_incref(v);
 }

@@ -4,25 +4,24 @@
  * What is documented and not there yet. It is refused by name, so nobody
  * believes that it works; whoever builds it takes its line out here.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "config_priv.h"
 
 struct config_unbuilt_key {
 	const char *path; /* indexes as [] */
-	const char *value; /* the JSON value that is refused; NULL: any */
-	const char *except; /* .. but this one */
-	const char *instead; /* what to write; may be NULL */
+	const char *word; /* the value that is refused; NULL: any */
+	bool but_zero; /* .. except 0 */
+	const char *instead; /* what to write, as JSON; may be NULL */
 };
 
 static const struct config_unbuilt_key config_unbuilt_keys[] = {
-	{"workers.idle", "\"adaptive\"", NULL, "\"poll\""},
-	{"listeners[].service", "\"proxy\"", NULL, NULL},
-	{"listeners[].service", "\"unix\"", NULL, NULL},
-	{"tcp.congestion_control", "\"cubic\"", NULL, "\"newreno\""},
-	{"tcp.keepalive_seconds", NULL, "0", "0"},
-	{"control.metrics", NULL, NULL, NULL},
+	{"workers.idle", "adaptive", false, "\"poll\""},
+	{"listeners[].service", "proxy", false, NULL},
+	{"listeners[].service", "unix", false, NULL},
+	{"tcp.congestion_control", "cubic", false, "\"newreno\""},
+	{"tcp.keepalive_seconds", NULL, true, "0"},
+	{"control.metrics", NULL, false, NULL},
 };
 
 static const struct {
@@ -47,24 +46,24 @@ config_path_is(const char *path, const char *pattern)
 }
 
 static bool
-config_is(const json_t *v, const char *text)
+config_unbuilt_is(const struct config_unbuilt_key *u, const json_t *v)
 {
-	json_t *other = json_loads(text, JSON_DECODE_ANY, NULL);
-	bool equal = other != NULL && json_equal(v, other);
-
-	json_decref(other);
-	return equal;
+	if (u->but_zero && json_is_integer(v) && json_integer_value(v) == 0)
+		return false;
+	return u->word == NULL || (json_is_string(v) && strcmp(json_string_value(v), u->word) == 0);
 }
 
 static void
-config_refuse(struct config_ctx *x, const json_t *v, const char *instead)
+config_unbuilt_fault(struct config_ctx *x, const struct config_unbuilt_key *u)
 {
-	char *text = v != NULL ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	char hint[64] = "";
 
-	config_fault(x, "%s%sis not built yet%s%s%s", text != NULL ? text : "",
-		text != NULL ? " " : "", instead != NULL ? " (use " : "",
-		instead != NULL ? instead : "", instead != NULL ? ")" : "");
-	free(text);
+	if (u->instead != NULL)
+		(void)snprintf(hint, sizeof(hint), " (use %s)", u->instead);
+	if (u->word != NULL)
+		config_fault(x, "\"%s\" is not built yet%s", u->word, hint);
+	else
+		config_fault(x, "is not built yet%s", hint);
 }
 
 bool
@@ -73,11 +72,9 @@ config_unbuilt(struct config_ctx *x, const json_t *v)
 	for (size_t i = 0; i < CONFIG_COUNT(config_unbuilt_keys); i++) {
 		const struct config_unbuilt_key *u = &config_unbuilt_keys[i];
 
-		if (!config_path_is(x->path, u->path) ||
-			(u->value != NULL && !config_is(v, u->value)) ||
-			(u->except != NULL && config_is(v, u->except)))
+		if (!config_path_is(x->path, u->path) || !config_unbuilt_is(u, v))
 			continue;
-		config_refuse(x, u->value != NULL || u->except != NULL ? v : NULL, u->instead);
+		config_unbuilt_fault(x, u);
 		return true;
 	}
 	return false;
@@ -90,7 +87,7 @@ config_unbuilt_option(struct config_ctx *x, const char *service, const char *key
 		if (strcmp(config_unbuilt_options[i].service, service) != 0 ||
 			strcmp(config_unbuilt_options[i].key, key) != 0)
 			continue;
-		config_refuse(x, NULL, NULL);
+		config_fault(x, "is not built yet");
 		return true;
 	}
 	return false;
@@ -101,7 +98,7 @@ config_note_add(char *buf, size_t len, const char *what)
 {
 	size_t used = strlen(buf);
 
-	snprintf(buf + used, len - used, "%s%s", used == 0 ? " Not built yet: " : ", ", what);
+	(void)snprintf(buf + used, len - used, "%s%s", used == 0 ? " Not built yet: " : ", ", what);
 }
 
 const char *
@@ -115,18 +112,16 @@ config_unbuilt_note(const char *path, char *buf, size_t len)
 
 		if (strcmp(u->path, path) != 0)
 			continue;
-		snprintf(what, sizeof(what), "%s%s%s", u->value != NULL ? u->value : "any value",
-			u->except != NULL ? " but " : "", u->except != NULL ? u->except : "");
+		(void)snprintf(what, sizeof(what), "%s%s", u->word != NULL ? u->word : "any value",
+			u->but_zero ? " but 0" : "");
 		config_note_add(buf, len, what);
 	}
 	for (size_t i = 0; i < CONFIG_COUNT(config_unbuilt_options); i++) {
 		if (strcmp(path, "listeners[].options") != 0)
 			continue;
-		snprintf(what, sizeof(what), "%s of service %s", config_unbuilt_options[i].key,
-			config_unbuilt_options[i].service);
+		(void)snprintf(what, sizeof(what), "%s of service %s",
+			config_unbuilt_options[i].key, config_unbuilt_options[i].service);
 		config_note_add(buf, len, what);
 	}
-	if (buf[0] != '\0' && strlen(buf) + 2 <= len)
-		strcat(buf, ".");
 	return buf;
 }

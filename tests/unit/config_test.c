@@ -325,6 +325,96 @@ test_schema(void **state)
 	json_decref(schema);
 }
 
+/* The n-th allocation from now on fails, and all after it; 0: none does. */
+static unsigned test_fail_at;
+static bool test_failed;
+
+static bool
+test_fails(void)
+{
+	if (test_fail_at > 1)
+		test_fail_at--;
+	else if (test_fail_at == 1)
+		test_failed = true;
+	return test_failed;
+}
+
+/* The linker puts these before the C library's, for the configuration's objects. */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+char *__real_strdup(const char *s);
+char *__wrap_strdup(const char *s);
+int __real_vasprintf(char **ret, const char *format, va_list args);
+int __wrap_vasprintf(char **ret, const char *format, va_list args);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return test_fails() ? NULL : __real_calloc(n, size);
+}
+
+char *
+__wrap_strdup(const char *s)
+{
+	return test_fails() ? NULL : __real_strdup(s);
+}
+
+int
+__wrap_vasprintf(char **ret, const char *format, va_list args)
+{
+	return test_fails() ? -1 : __real_vasprintf(ret, format, args);
+}
+
+static void *
+test_json_malloc(size_t size)
+{
+	return test_fails() ? NULL : malloc(size);
+}
+
+/* One run in which the n-th allocation fails. @return true: there were not that many */
+static bool
+test_memory_run(const char *text, unsigned n)
+{
+	struct config *c = NULL;
+	char *faults;
+	size_t len;
+	FILE *out = open_memstream(&faults, &len);
+	bool through;
+	int err;
+
+	assert_non_null(out);
+	test_fail_at = n;
+	err = config_parse("f", text, strlen(text), &test_config_services, &c, out);
+	through = !test_failed;
+	test_fail_at = 0;
+	test_failed = false;
+	fclose(out);
+	if (!through) {
+		assert_int_equal(err, -ENOMEM);
+		assert_string_equal(faults, "f: out of memory\n");
+	} else {
+		assert_int_equal(err, 0);
+	}
+	config_free(c);
+	free(faults);
+	return through;
+}
+
+/* Wherever memory runs out: that is said, once, and nothing else; nothing leaks (ASan looks). */
+static void
+test_memory(void **state)
+{
+	char *text = test_read("good_every_key.json");
+	unsigned n = 1;
+
+	json_set_alloc_funcs(test_json_malloc, free);
+	while (!test_memory_run(text, n))
+		n++;
+	json_set_alloc_funcs(malloc, free);
+	assert_true(n > 100);
+	free(text);
+}
+
 static uint64_t
 test_random(uint64_t *state)
 {
@@ -383,6 +473,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_conversation_default),
 		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_mutations),
 	};
 
