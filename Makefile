@@ -50,7 +50,7 @@ asan:
 	@scripts/deps.sh build
 	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
-	@ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim
+	@TIMEOUTS=5 ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim
 
 install: build
 	@meson install -C $(BUILD)

@@ -14,7 +14,7 @@ suites=""
 for s in "$@"; do suites="$suites --suite $s"; done
 out=$(mktemp)
 # shellcheck disable=SC2086
-meson test -C "$build" --print-errorlogs --num-processes 2 $suites 2>&1 | tee "$out"
+meson test -C "$build" --print-errorlogs --num-processes 2 ${TIMEOUTS:+-t "$TIMEOUTS"} $suites 2>&1 | tee "$out"
 number() { sed -n "s/^$1: *\([0-9]*\).*/\1/p" "$out" | tail -n 1; }
 for key in Ok "Expected Fail"; do n=$(number "$key"); passed=$((passed + ${n:-0})); done
 for key in Fail "Unexpected Pass" Timeout; do n=$(number "$key"); failed=$((failed + ${n:-0})); done
