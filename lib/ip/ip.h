@@ -27,7 +27,9 @@ struct ip_conf {
 	struct key_secret secret; /* for the keys' hash, the neighbour table's, identifications */
 	uint32_t neighbours; /* most entries; 0: the default, 4096 */
 	unsigned workers; /* workers that will call */
-	uint32_t icmp_rate; /* ICMP errors and RSTs without a conversation, per second; 0: 1000 */
+	uint32_t icmp_rate; /* ICMP errors and RSTs without a conversation, per second; 0: 1000.
+			     * One peer gets a tenth of it in errors; echo replies are limited
+			     * to 100 times as many. */
 	int socket_id;
 };
 
@@ -69,10 +71,13 @@ ip_route_add(struct ip *ip, const uint8_t prefix[16], uint8_t prefix_len, const 
 bool ip_is_ours(const struct ip *ip, const uint8_t addr[16]);
 
 /** Announce all addresses: gratuitous ARP (RFC 5227), unsolicited neighbour
- * advertisements, DAD probes (RFC 4862). Once, by one worker, when ports are up. */
+ * advertisements, DAD probes (RFC 4862: IPv6 addresses can be used a second later). Interfaces whose
+ * link is down follow when it comes up. Once, by one worker, when ports are up. */
 void ip_announce(struct worker *w);
 
-/** The link of an interface went up or down. Any worker or the control thread. */
+/** The link of an interface went up or down. Any worker or the control thread. Routes, paths and
+ * conversations stay; when it comes back, neighbours are verified anew and our addresses announced
+ * again. An interface counts as up until it is said to be down. */
 void ip_ifc_link(struct ip *ip, unsigned ifc, bool up);
 
 /** Age neighbours, retry resolution, DAD, router life times. By one worker, at least every 100 ms. */

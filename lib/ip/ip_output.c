@@ -203,8 +203,10 @@ ip_prepend(struct worker *w, struct rte_mbuf *m, uint16_t len)
 		h->next = m;
 		h->nb_segs = (uint16_t)(1 + m->nb_segs);
 		h->pkt_len = m->pkt_len;
-		h->ol_flags = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	}
+	/* What the packet came with, if it is one that was received, says nothing now. */
+	h->ol_flags = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	h->tx_offload = 0;
 	rte_pktmbuf_prepend(h, len);
 	return h;
 }
@@ -219,8 +221,6 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
-	/* What the packet came with, if it is one that was received, says nothing now. */
-	m->ol_flags &= RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	h = ip_prepend(w, m, (uint16_t)(o->ifc->l2_len + (o->v4 ? 20 : 40)));
 	if (h == NULL) {
 		rte_pktmbuf_free(m);

@@ -130,6 +130,7 @@ struct ip_ifc {
 	bool accept_ra;
 	_Atomic bool up;
 	_Atomic bool announce; /* link came up: announce again */
+	bool announced; /* for the first time; tick_lock */
 	unsigned naddrs;
 	struct ip_addr addrs[IP_IFC_ADDRS];
 	uint8_t rs_left; /* router solicitations still to be sent; tick_lock */

@@ -46,11 +46,15 @@ ip_announce_addr(struct worker *w, struct ip_addr *a, bool first)
 }
 
 static void
-ip_announce_ifc(struct worker *w, unsigned i, bool first)
+ip_announce_ifc(struct worker *w, unsigned i)
 {
 	struct ip_ifc *ifc = &w->ip->ifcs[i];
-	bool v6 = false;
+	bool v6 = false, first = !ifc->announced;
 
+	/* Nobody would hear it. */
+	if (!atomic_load_explicit(&ifc->up, memory_order_relaxed))
+		return;
+	ifc->announced = true;
 	for (unsigned a = 0; a < ifc->naddrs; a++)
 		v6 |= !ip_v4(ifc->addrs[a].addr);
 	if (v6)
@@ -67,7 +71,7 @@ ip_announce(struct worker *w)
 {
 	rte_spinlock_lock(&w->ip->tick_lock);
 	for (unsigned i = 0; i < w->ip->nifcs; i++)
-		ip_announce_ifc(w, i, true);
+		ip_announce_ifc(w, i);
 	rte_spinlock_unlock(&w->ip->tick_lock);
 }
 
@@ -94,7 +98,7 @@ ip_tick_ifc(struct worker *w, unsigned i)
 
 	/* Relaxed: the flag says only that there is something to do. */
 	if (atomic_exchange_explicit(&ifc->announce, false, memory_order_relaxed))
-		ip_announce_ifc(w, i, false);
+		ip_announce_ifc(w, i);
 	for (unsigned a = 0; a < ifc->naddrs; a++)
 		ip_tick_addr(w, &ifc->addrs[a]);
 	/* Relaxed: one solicitation too many does no harm. */

@@ -388,6 +388,26 @@ duplicate_by_probe(void **state)
 	duplicate(false);
 }
 
+/* A link that is down when all begins: everything follows when it comes up. */
+static void
+announcing_waits_for_the_link(void **state)
+{
+	bool is_duplicate;
+
+	ip_ifc_link(net.ip, 0, false);
+	ip_announce(&net.w[0]);
+	test_net_advance(&net, 3000000);
+	ip_tick(&net.w[0]);
+	expect_nothing();
+	ip_ifc_link(net.ip, 0, true);
+	ip_tick(&net.w[0]);
+	assert_true(tentative(us, &is_duplicate));
+	assert_int_equal(test_net_discard(&net), 3);
+	test_net_advance(&net, 1100000);
+	ip_tick(&net.w[0]);
+	assert_true(ip_is_ours(net.ip, us.b));
+}
+
 /* A router advertisement; lifetime in seconds. */
 static void
 router(struct test_addr src, uint16_t lifetime, const uint8_t *mac)
@@ -529,6 +549,7 @@ main(void)
 		T(duplicate_address_detection),
 		T(duplicate_by_advertisement),
 		T(duplicate_by_probe),
+		T(announcing_waits_for_the_link),
 		TR(router_is_used_as_long_as_it_lives),
 		TR(bad_router_advertisements),
 		T(routers_are_ignored_unless_asked_for),
