@@ -62,6 +62,7 @@ struct conv_table {
 	struct seat *seats;
 	struct listener *closed; /* control thread's */
 	char name[RTE_MEMPOOL_NAMESIZE];
+	_Atomic uint32_t pieces __rte_cache_aligned; /* that fragments.c holds, of all datagrams */
 };
 
 static inline struct conv_node *

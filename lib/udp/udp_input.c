@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
+ *
+ * Input: datagrams and ICMP errors for a conversation, and datagrams for which there is none yet.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -7,8 +9,8 @@
 #include "udp_priv.h"
 
 /**
- * Ports of well-known services that answer whatever they are sent. An answer of ours to one of
- * them could go back and forth for ever (CVE-2024-2169).
+ * Ports below 1024 of well-known services that answer whatever they are sent. An answer of ours to
+ * one of them could go back and forth for ever (CERT CA-1996-01, CVE-2024-2169).
  */
 static bool
 udp_port_answers(uint16_t port)
@@ -22,17 +24,22 @@ udp_port_answers(uint16_t port)
 	case 37: /* time */
 	case 53: /* DNS */
 	case 69: /* TFTP */
+	case 111: /* port mapper */
 	case 123: /* NTP */
+	case 137: /* NetBIOS names */
 	case 161: /* SNMP */
+	case 177: /* XDMCP */
 	case 389: /* CLDAP */
+	case 427: /* SLP */
 	case 520: /* RIP */
+	case 623: /* IPMI */
 		return true;
 	default:
 		return false;
 	}
 }
 
-/** Cut m to its payload; its pkt says so. The first buffer may be left empty of bytes. */
+/** Cut m to its payload; its pkt says so. lib/ip has made the header contiguous, and cut off what follows. */
 static void
 udp_trim(struct rte_mbuf *m)
 {
@@ -42,30 +49,22 @@ udp_trim(struct rte_mbuf *m)
 	p->data_off = 0;
 }
 
-static void
-udp_end(struct udp_conv *uc, enum conv_end why)
-{
-	if ((uc->flags & UDPF_OVER) != 0)
-		return;
-	uc->flags |= UDPF_OVER;
-	uc->end = (uint8_t)why;
-}
-
+/** @see struct proto: iput */
 void
 udp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 {
 	struct udp_conv *uc = udp_conv(c);
-	uint16_t bytes = pkt_of(m)->data_len;
+	uint32_t bytes = pkt_of(m)->data_len;
 
-	c->active_ms = w->now_ms;
-	if (uc->rcvq_n >= w->udp->conf.queue_max) {
-		udp_count(w, UDP_STAT_queue_full, 1);
+	c->active_ms = uc->heard_ms = w->now_ms;
+	if (uc->rcvq_n >= w->udp->conf.queue_max || uc->rcvq_bytes + bytes > UDP_QUEUE_BYTES) {
+		UDP_COUNT(w, queue_full);
 		drop(w, m, DROP_UDP_QUEUE);
 		return;
 	}
 	udp_trim(m);
 	w->c.delivered++;
-	udp_count(w, UDP_STAT_datagrams_in, 1);
+	UDP_COUNT(w, datagrams_in);
 	udp_count(w, UDP_STAT_bytes_in, bytes);
 	uc->bytes_in += bytes;
 	if (c->listener != NULL)
@@ -76,7 +75,10 @@ udp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	pktq_push(&uc->rcvq, m);
 }
 
-/** RFC 1122 section 4.1.3.3: errors reach the application. A peer that has nobody listening is gone. */
+/**
+ * @see struct proto: advise. RFC 1122 section 4.1.3.3: the application hears of errors. If nobody is there, the
+ * conversation is over; that costs little if it was a lie: the peer's next datagram opens a new one.
+ */
 void
 udp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 {
@@ -84,16 +86,29 @@ udp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 
 	if (p->icmp.too_big) {
 		if (ip_path_mtu(&c->path, &c->cn.n.key, p->icmp.mtu))
-			udp_count(w, UDP_STAT_path_mtu_falls, 1);
+			UDP_COUNT(w, path_mtu_falls);
 	} else if (p->icmp.hard) {
-		udp_count(w, UDP_STAT_unreachables, 1);
-		udp_end(udp_conv(c), CONV_END_UNREACHABLE);
+		UDP_COUNT(w, unreachables);
+		udp_conv(c)->flags |= UDPF_GONE;
 	}
 	w->c.delivered++;
 	rte_pktmbuf_free(m);
 }
 
-static struct udp_conv *
+/** The open listener for a tuple, or NULL. Valid until the quiescent state. */
+struct listener *
+udp_listener(struct worker *w, const struct key *k)
+{
+	struct node *n = ipht_match(conv_ipht(w->convs), k);
+
+	/* Acquire: pairs with listener_close. */
+	if (n == NULL || atomic_load_explicit(&listener_of(n)->closed, memory_order_acquire))
+		return NULL;
+	return listener_of(n);
+}
+
+/** A complete conversation for the sender of a datagram, not published. NULL: the limit is reached. */
+static struct conv_node *
 udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 {
 	struct conv_node *cn = conv_alloc(w, NODE_CONV, &p->key.k, p->hash);
@@ -105,72 +120,74 @@ udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 	uc->c.proto = &udp_proto;
 	uc->c.listener = l;
 	uc->c.service = l->service;
-	uc->c.born_ms = uc->c.active_ms = w->now_ms;
+	uc->c.born_ms = uc->c.active_ms = uc->heard_ms = w->now_ms;
 	LISTENER_ADD(w, l, convs, 1);
-	return uc;
+	return cn;
 }
 
-/** A peer's first datagram. Of several workers that make its conversation one wins; all look again. */
+/**
+ * A peer's first datagram. Of several workers that make its conversation one wins; all look again,
+ * and whoever enters it first calls accept. Consumes m.
+ */
 static void
 udp_accept(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
-	struct udp_conv *uc = udp_newcall(w, l, pkt_of(m));
-	struct conv_node *winner = NULL;
-	int err;
+	struct conv_node *cn = udp_newcall(w, l, pkt_of(m)), *winner = NULL;
+	int err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);
 
-	if (uc == NULL) {
-		LISTENER_ADD(w, l, refused, 1);
-		drop(w, m, DROP_CONV_LIMIT);
-		return;
-	}
-	/* KICK: whoever enters first, with this datagram or another, calls accept. */
-	err = conv_publish(w, &uc->c.cn, NODE_KICK, &winner);
-	if (err == 0) {
+	switch (err) {
+	case 0:
 		LISTENER_ADD(w, l, accepted, 1);
-		udp_count(w, UDP_STAT_passive_opens, 1);
-		conv_again(w, m);
-		return;
-	}
-	conv_abandon(w, &uc->c.cn);
-	if (err != -EEXIST) {
+		UDP_COUNT(w, passive_opens);
+		break;
+	case -EEXIST:
+		UDP_COUNT(w, open_races);
+		conv_put(w, winner);
+		conv_abandon(w, cn);
+		break;
+	default:
+		if (cn != NULL)
+			conv_abandon(w, cn);
 		LISTENER_ADD(w, l, refused, 1);
 		drop(w, m, DROP_CONV_LIMIT);
 		return;
 	}
-	udp_count(w, UDP_STAT_open_races, 1);
-	conv_put(w, winner);
 	conv_again(w, m);
 }
 
-/** One conversation for all peers: entered by nobody, so all workers serve it at once. */
+/** One for all peers: entered by nobody, so all workers serve it at once. Consumes m. */
 static void
 udp_datagram(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
-	uint16_t bytes = pkt_of(m)->data_len;
+	uint32_t bytes = pkt_of(m)->data_len;
 
 	udp_trim(m);
 	w->c.delivered++;
-	udp_count(w, UDP_STAT_datagrams_in, 1);
+	UDP_COUNT(w, datagrams_in);
 	udp_count(w, UDP_STAT_bytes_in, bytes);
 	LISTENER_ADD(w, l, bytes_in, bytes);
 	l->service->datagram(w, l, m);
 }
 
+/** @see struct proto: miss */
 void
 udp_miss(struct worker *w, struct rte_mbuf *m)
 {
-	const struct key *k = &pkt_of(m)->key.k;
-	struct node *n = ipht_match(conv_ipht(w->convs), k);
-	struct listener *l = n == NULL ? NULL : listener_of(n);
+	const struct pkt *p = pkt_of(m);
+	const struct key *k = &p->key.k;
+	struct listener *l;
 
+	/* An answer to what was sent to a group could come from many at once (fraggle), and has no source address. */
+	l = (p->flags & PKT_GROUP) != 0 ? NULL : udp_listener(w, k);
 	if (l == NULL) {
-		udp_count(w, UDP_STAT_no_ports, 1);
+		UDP_COUNT(w, no_ports);
 		ip_send_error(w, m, IP_ERROR_PORT);
 		drop(w, m, DROP_UDP_NO_CONV);
 	} else if (!listener_allows(l, k->raddr)) {
 		LISTENER_ADD(w, l, denied, 1);
 		drop(w, m, DROP_DENIED);
-	} else if (udp_port_answers(ntohs(k->rport_be)) && !w->udp->conf.answer_responders) {
+	} else if (!w->udp->conf.answer_responders && udp_port_answers(ntohs(k->rport_be))) {
+		UDP_COUNT(w, responders_ignored);
 		drop(w, m, DROP_UDP_LOOP);
 	} else if (l->one) {
 		udp_datagram(w, l, m);
