@@ -74,9 +74,9 @@ ip_l4_cksum(struct worker *w, const struct ip_out *o, struct rte_mbuf **m, bool 
 		memcpy(l4 + off, &sum, 2);
 		return 0;
 	}
-	sum = o->tx->proto == IPPROTO_ICMP
-		? 0
-		: ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
+	sum = 0;
+	if (o->tx->proto != IPPROTO_ICMP)
+		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
 	sum = (uint16_t)~ip_cksum_mbuf(h, 0, h->pkt_len, sum);
 	/* RFC 768: zero means "none", so it is sent as its other form. */
 	if (sum == 0 && o->tx->proto == IPPROTO_UDP)
