@@ -149,6 +149,15 @@ stack_hangup_all(struct stack *s)
 	}
 }
 
+/** A worker's clock may be ahead of this thread's by a little: what is to come in less than a minute is now. */
+static uint64_t
+stack_since_us(uint32_t now_ms, uint32_t then_ms)
+{
+	uint32_t since_ms = now_ms - then_ms;
+
+	return since_ms > UINT32_MAX - 60000 ? 0 : (uint64_t)since_ms * 1000;
+}
+
 bool
 stack_conv_status(struct stack *s, struct conv_node *cn, struct conv_status *ret)
 {
@@ -169,10 +178,8 @@ stack_conv_status(struct stack *s, struct conv_node *cn, struct conv_status *ret
 			ret->service = c->service->name;
 		if (c->listener != NULL)
 			ret->listener = c->listener->name;
-		ret->age_us = (uint64_t)(uint32_t)(now_ms - c->born_ms) * 1000;
-		ret->idle_us = (int32_t)(now_ms - c->active_ms) < 0
-			? 0
-			: (uint64_t)(uint32_t)(now_ms - c->active_ms) * 1000;
+		ret->age_us = stack_since_us(now_ms, c->born_ms);
+		ret->idle_us = stack_since_us(now_ms, c->active_ms);
 		c->proto->status(c, ret);
 		break;
 	case NODE_HALF_OPEN:
