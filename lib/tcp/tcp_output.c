@@ -223,8 +223,11 @@ tcp_send_lost(struct worker *w, struct tcp_conv *tc)
 
 		if ((p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) != TCP_TX_LOST)
 			continue;
-		if (tcp_pipe(tc) > 0 && tcp_pipe(tc) + p->tx.len > tc->cwnd)
+		/* RFC 6675 section 5 (4.3): the first one at once. */
+		if ((tc->flags & TCPF_FAST) == 0 && tcp_pipe(tc) > 0 &&
+			tcp_pipe(tc) + p->tx.len > tc->cwnd)
 			return false;
+		tc->flags &= ~TCPF_FAST;
 		if (!tcp_resend(w, tc, m))
 			return false;
 		f = tcp_flight(tc);

@@ -111,6 +111,7 @@ enum tcp_state {
 #define TCPF_V4      0x10000000u
 #define TCPF_RESCUED 0x20000000u /* the one rescue retransmission of this recovery is spent */
 #define TCPF_SENT    0x40000000u /* a segment with an ACK went out in this flush */
+#define TCPF_FAST    0x80000000u /* one lost segment goes whatever cwnd says: fast retransmit */
 
 /* Flags of an element of the send queue (pkt->tx.flags). */
 #define TCP_TX_SACKED       0x01

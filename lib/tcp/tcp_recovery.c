@@ -47,7 +47,7 @@ tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
 	f->recover = tc->snd_nxt;
 	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tc->ssthresh;
-	tc->flags |= TCPF_RECOVERY;
+	tc->flags |= TCPF_RECOVERY | TCPF_FAST;
 	tc->flags &= ~TCPF_RESCUED;
 }
 
@@ -59,7 +59,7 @@ tcp_recovery_leave(struct tcp_conv *tc)
 	if ((tc->flags & TCPF_RECOVERY) != 0)
 		tc->cwnd = RTE_MIN(tc->ssthresh,
 			RTE_MAX(tcp_pipe(tc), tcp_payload_max(tc)) + tcp_payload_max(tc));
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_FAST);
 }
 
 /** Without SACK: count what duplicates stand for. @return true if the head is believed lost now */
@@ -86,6 +86,7 @@ tcp_recovery_reno(struct tcp_conv *tc, uint32_t acked, bool dup)
 	if (tc->sndq.head == f->next)
 		return false;
 	tcp_mark_lost(tc, tc->sndq.head);
+	tc->flags |= TCPF_FAST;
 	return true;
 }
 

@@ -43,16 +43,19 @@ tcp_window(const struct worker *w, const struct tcp_conv *tc)
 	return RTE_MIN(up, (uint32_t)UINT16_MAX << tc->rcv_wscale);
 }
 
-/** Reading has made so much room that the peer should be told at once: two segments, or half of the buffer; or the window was shut. */
+/**
+ * Reading has made so much room that the peer should be told at once: two segments or half of the buffer, while
+ * it has little left to use. Else the ACKs of its data tell it soon enough.
+ */
 bool
 tcp_window_worth(const struct worker *w, const struct tcp_conv *tc)
 {
+	uint32_t most = w->tcp->conf.recv_max;
 	uint32_t was = tcp_rcv_wnd(tc), is = tcp_window(w, tc);
 
-	if (is <= was)
+	if (is <= was || was >= most / 8)
 		return false;
-	return is - was >= RTE_MIN(2u * tc->rcv_mss, w->tcp->conf.recv_max / 2) ||
-		was < tc->rcv_mss;
+	return is - was >= RTE_MIN(2u * tc->rcv_mss, most / 2) || was < tc->rcv_mss;
 }
 
 /** RFC 9293 section 3.8.6.3: at least every second full segment at once, the others within the delay. */
