@@ -200,7 +200,7 @@ tcp_stats_each(const struct worker *w, void (*each)(void *arg, const char *name,
 		uint64_t sum = 0;
 
 		for (unsigned i = 0; i <= WORKER_MAX; i++)
-			sum += *(const volatile uint64_t *)&w->tcp->stats[i].v[s];
+			sum += *(const volatile uint64_t *)&w->tcp->workers[i].v[s];
 		each(arg, names[s], sum);
 	}
 }

@@ -115,6 +115,8 @@ tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 	tc->snd_una = p->tcp.ack;
 	tc->retries = 0;
 	tcp_ack_rtt(w, tc, p, &a);
+	if ((tc->flags & TCPF_TS) != 0 && p->tcp.ts_ecr != 0)
+		tcp_recovery_echo(w, tc, p->tcp.ts_ecr);
 	if (tcp_fin_acked(tc)) {
 		tc->flags &= ~TCPF_FIN_LOST;
 		acked--;
@@ -142,6 +144,12 @@ tcp_ack_is_dup(const struct tcp_conv *tc, const struct pkt *p)
 		(p->tcp.flags & (TCP_SYN | TCP_FIN)) == 0 && p->tcp.wnd == tc->snd_wnd;
 }
 
+static bool
+tcp_has_sacked(const struct tcp_conv *tc)
+{
+	return tc->sndq.head != NULL && tcp_flight(tc)->sacked > 0;
+}
+
 /** An acceptable ACK (SND.UNA =< SEG.ACK =< SND.NXT, or an old one whose SACK blocks may be news). */
 void
 tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
@@ -149,7 +157,7 @@ tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	const struct pkt *p = pkt_of(m);
 	bool dup = tcp_ack_is_dup(tc, p);
 
-	if (p->tcp.nsack > 0 && (tc->flags & TCPF_SACK) != 0)
+	if ((tc->flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || tcp_has_sacked(tc)))
 		tcp_sack_update(w, tc, m);
 	if (seq_lt(tc->snd_una, p->tcp.ack)) {
 		tcp_ack_new(w, tc, p);

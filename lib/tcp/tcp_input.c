@@ -33,6 +33,8 @@ tcp_not_acceptable(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, en
 		drop(w, m, r);
 		return;
 	}
+	if (p->data_len > 0)
+		tcp_note_dup(w, p->tcp.seq, p->tcp.seq + p->data_len);
 	TCP_COUNT(w, dup_segs_in);
 	w->c.delivered++;
 	rte_pktmbuf_free(m);

@@ -136,6 +136,9 @@ tcp_ooo_add(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		end = run_of(first)->start;
 	}
 	if (seq_le(end, start)) {
+		/* The run that holds it is to be the next block (RFC 2883 section 4). */
+		run_of(first)->stamp = ++tc->ooo_stamp;
+		tcp_note_dup(w, pkt_of(m)->tcp.seq, pkt_of(m)->tcp.seq + m->pkt_len);
 		TCP_COUNT(w, dup_segs_in);
 		w->c.delivered++;
 		rte_pktmbuf_free(m);

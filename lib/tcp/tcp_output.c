@@ -8,12 +8,29 @@
 
 #include "tcp_priv.h"
 
+/** SACK blocks, as many as fit: a duplicate first (RFC 2883), then what is out of order. */
+static void
+tcp_out_sack(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
+{
+	struct tcp_sack_block *dup = &w->tcp->workers[w->id].dup;
+	/* 40 bytes of options, and no segment longer than mss. */
+	unsigned left = tc->mss - RTE_MIN(len, (uint32_t)tc->mss), most = RTE_MIN(40u, left);
+
+	if (most < tcp_opts_len(tc) + 12)
+		return;
+	most = RTE_MIN((most - tcp_opts_len(tc) - 4) / 8, (unsigned)TCP_SACK_MAX);
+	if (dup->start != dup->end) {
+		o->sack[o->nsack++] = *dup;
+		dup->start = dup->end;
+	}
+	o->nsack += (uint8_t)tcp_ooo_blocks(tc, o->sack + o->nsack, most - o->nsack);
+}
+
 /** Header for a segment of a synchronised conversation, ACK and options included. */
 static void
 tcp_out_fill(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
 {
 	uint32_t wnd = tcp_window(w, tc);
-	unsigned room;
 
 	*o = (struct tcp_out){
 		.k = &tc->c.cn.n.key,
@@ -26,13 +43,8 @@ tcp_out_fill(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t 
 		o->ts_val = tcp_ts_now(w, o->k);
 		o->ts_ecr = tc->ts_recent;
 	}
-	if (tc->ooo == NULL || (tc->flags & TCPF_SACK) == 0)
-		return;
-	/* 40 bytes of options, and no segment longer than mss. */
-	room = RTE_MIN(40u, tc->mss - RTE_MIN(len, (uint32_t)tc->mss)) - tcp_opts_len(tc);
-	if (room >= 12 && (int)room > 0)
-		o->nsack = (uint8_t)tcp_ooo_blocks(
-			tc, o->sack, RTE_MIN((room - 4) / 8, (unsigned)TCP_SACK_MAX));
+	if ((tc->flags & TCPF_SACK) != 0)
+		tcp_out_sack(w, tc, o, len);
 }
 
 /** A segment with an ACK leaves: nothing is owed any more. */
@@ -177,6 +189,8 @@ tcp_resend(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	} while (err == -EMSGSIZE);
 	tcp_flight(tc)->pipe += p->tx.len;
 	p->tx.flags |= TCP_TX_RETRANS;
+	if (tcp_flight(tc)->undo_sent++ == 0)
+		tcp_flight(tc)->undo_ts = tcp_ts_now(w, &tc->c.cn.n.key);
 	if (tc->retransmits < UINT16_MAX)
 		tc->retransmits++;
 	TCP_COUNT(w, retransmits);

@@ -174,6 +174,9 @@ struct tcp_flight {
 	uint32_t pipe; /* bytes that are on their way (RFC 6675) */
 	uint32_t sacked; /* bytes in SACKed elements; without SACK: duplicate ACKs, times mss */
 	uint32_t recover; /* recovery and loss end when this is acknowledged */
+	uint32_t undo_cwnd, undo_ssthresh; /* before the last episode of loss; 0: nothing to undo */
+	uint32_t undo_ts; /* our timestamp when the first one was sent again in it */
+	uint16_t undo_sent; /* segments sent again in it, less those that came twice */
 	uint16_t segs; /* elements */
 	uint8_t dupacks;
 };
@@ -218,6 +221,10 @@ struct tcp_cc {
 extern const struct tcp_cc tcp_cc_newreno;
 const struct tcp_cc *tcp_cc(const struct tcp_conv *tc);
 
+struct tcp_sack_block {
+	uint32_t start, end;
+};
+
 /* ---- counters: one row per worker, written by it alone ---- */
 
 #define TCP_STATS(X)          \
@@ -241,6 +248,8 @@ const struct tcp_cc *tcp_cc(const struct tcp_conv *tc);
 	X(rto_fired)          \
 	X(fast_recoveries)    \
 	X(rescues)            \
+	X(undos)              \
+	X(dsacks_in)          \
 	X(sack_reneges)       \
 	X(reorder_seen)       \
 	X(dup_acks_in)        \
@@ -266,21 +275,25 @@ enum tcp_stat {
 	TCP_STAT_MAX
 };
 
-struct tcp_stats {
+/** What TCP keeps per worker: written by it alone. */
+struct tcp_worker {
 	uint64_t v[TCP_STAT_MAX];
+	/* The last duplicate that came to the conversation that the worker is inside of; empty: none.
+	 * Told by its next ACK (RFC 2883), forgotten when the worker leaves it. */
+	struct tcp_sack_block dup;
 } __rte_cache_aligned;
 
 struct tcp {
 	struct tcp_conf conf; /* defaults filled in */
 	uint8_t rcv_wscale; /* what recv_max needs */
 	_Atomic uint32_t port_next; /* RFC 6056 section 3.3.3: next_ephemeral */
-	struct tcp_stats stats[WORKER_MAX + 1];
+	struct tcp_worker workers[WORKER_MAX + 1];
 };
 
 static inline void
 tcp_count(struct worker *w, enum tcp_stat s, uint64_t n)
 {
-	w->tcp->stats[w->id].v[s] += n;
+	w->tcp->workers[w->id].v[s] += n;
 }
 #define TCP_COUNT(w, name) tcp_count((w), TCP_STAT_##name, 1)
 
@@ -311,6 +324,13 @@ tcp_deadline(const struct worker *w, uint32_t ms)
 	uint32_t at = w->now_ms + ms;
 
 	return at == 0 ? 1 : at;
+}
+
+/** Bytes [start, end) came twice. Inside the conversation they came to. */
+static inline void
+tcp_note_dup(struct worker *w, uint32_t start, uint32_t end)
+{
+	w->tcp->workers[w->id].dup = (struct tcp_sack_block){start, end};
 }
 
 static inline bool
@@ -382,10 +402,6 @@ bool tcp_mbuf_merge(struct rte_mbuf *to, const struct rte_mbuf *m, uint32_t most
 void tcp_mbuf_copy_out(const struct rte_mbuf *m, void *to);
 
 /* ---- tcp_opt.c ---- */
-
-struct tcp_sack_block {
-	uint32_t start, end;
-};
 
 bool tcp_parse(struct rte_mbuf *m);
 unsigned tcp_parse_sack(const struct rte_mbuf *m, struct tcp_sack_block ret[TCP_SACK_MAX]);
@@ -478,6 +494,8 @@ bool tcp_sack_mark_lost(struct tcp_conv *tc);
 
 void tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup);
 void tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc);
+void tcp_recovery_echo(struct worker *w, struct tcp_conv *tc, uint32_t ts_ecr);
+void tcp_recovery_dsack(struct worker *w, struct tcp_conv *tc);
 void tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m);
 uint32_t tcp_pipe(const struct tcp_conv *tc);
 

@@ -37,6 +37,79 @@ tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m)
 	p->tx.flags |= TCP_TX_LOST;
 }
 
+/** Loss is believed: remember how it was before, should it prove wrong (RFC 4015). */
+static void
+tcp_recovery_save(struct tcp_conv *tc)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+
+	f->undo_cwnd = tc->cwnd;
+	f->undo_ssthresh = tc->ssthresh;
+	f->undo_sent = 0;
+	f->undo_ts = 0;
+}
+
+/** It was wrong: nothing is lost, and the windows are as they were. */
+static void
+tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+
+	TCP_COUNT(w, undos);
+	for (struct rte_mbuf *m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
+		struct pkt *p = pkt_of(m);
+
+		if ((p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) == TCP_TX_LOST)
+			f->pipe += p->tx.len;
+		p->tx.flags &= ~(TCP_TX_LOST | TCP_TX_RETRANS);
+	}
+	tc->cwnd = RTE_MAX(tc->cwnd, f->undo_cwnd);
+	tc->ssthresh = RTE_MAX(tc->ssthresh, f->undo_ssthresh);
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_FAST);
+	f->undo_cwnd = 0;
+}
+
+/**
+ * The Eifel detection algorithm (RFC 3522): an ACK of new data echoes a timestamp from before the first
+ * retransmission, so it was the original that arrived.
+ */
+void
+tcp_recovery_echo(struct worker *w, struct tcp_conv *tc, uint32_t ts_ecr)
+{
+	const struct tcp_flight *f;
+
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0 || tc->sndq.head == NULL)
+		return;
+	f = tcp_flight(tc);
+	if (f->undo_cwnd != 0 && f->undo_sent > 0 && seq_lt(ts_ecr, f->undo_ts))
+		tcp_recovery_undo(w, tc);
+}
+
+/** The peer got something twice (RFC 2883): if that is so for all that was sent again, all was in vain (RFC 3708). */
+void
+tcp_recovery_dsack(struct worker *w, struct tcp_conv *tc)
+{
+	struct tcp_flight *f;
+
+	TCP_COUNT(w, dsacks_in);
+	if (tc->sndq.head == NULL)
+		return;
+	f = tcp_flight(tc);
+	if (f->undo_cwnd != 0 && f->undo_sent > 0 && --f->undo_sent == 0)
+		tcp_recovery_undo(w, tc);
+}
+
+/** Nothing is marked lost any more, and nothing was sent again: it was reordering. */
+static bool
+tcp_recovery_in_vain(const struct tcp_conv *tc)
+{
+	const struct tcp_flight *f = tcp_flight(tc);
+	uint32_t end = f->next == NULL ? tc->snd_end : pkt_of(f->next)->tx.seq;
+
+	return (tc->flags & (TCPF_RECOVERY | TCPF_SACK)) == (TCPF_RECOVERY | TCPF_SACK) &&
+		f->undo_cwnd != 0 && f->undo_sent == 0 && f->pipe + f->sacked == end - tc->snd_una;
+}
+
 /** RFC 6675 section 5 (4), RFC 6582 section 3.2 step 2. */
 static void
 tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
@@ -44,6 +117,7 @@ tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
 	struct tcp_flight *f = tcp_flight(tc);
 
 	TCP_COUNT(w, fast_recoveries);
+	tcp_recovery_save(tc);
 	f->recover = tc->snd_nxt;
 	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tc->ssthresh;
@@ -123,6 +197,8 @@ tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup
 		lost = tcp_recovery_reno(tc, acked, dup);
 	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		tcp_recovery_enter(w, tc);
+	else if (tcp_recovery_in_vain(tc))
+		tcp_recovery_undo(w, tc);
 }
 
 /**
@@ -137,6 +213,8 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 
 	if ((tc->flags & TCPF_FIN_SENT) != 0)
 		tc->flags |= TCPF_FIN_LOST;
+	if (tc->sndq.head != NULL && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+		tcp_recovery_save(tc);
 	if (tc->backoff == 0)
 		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tcp_payload_max(tc);

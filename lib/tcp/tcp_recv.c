@@ -90,7 +90,7 @@ tcp_recv_append(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 
 /** m becomes its payload from `seq` on, no longer than the window. */
 static struct rte_mbuf *
-tcp_recv_cut(struct tcp_conv *tc, struct rte_mbuf *m)
+tcp_recv_cut(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
 	uint32_t off = p->data_off, len = p->data_len, over;
@@ -98,6 +98,7 @@ tcp_recv_cut(struct tcp_conv *tc, struct rte_mbuf *m)
 	if (seq_lt(p->tcp.seq, tc->rcv_nxt)) {
 		uint32_t old = tc->rcv_nxt - p->tcp.seq;
 
+		tcp_note_dup(w, p->tcp.seq, tc->rcv_nxt);
 		p->tcp.seq += old;
 		off += old;
 		len -= old;
@@ -118,7 +119,7 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	if (pkt_of(m)->data_len > tc->rcv_mss)
 		tc->rcv_mss = pkt_of(m)->data_len;
-	m = tcp_recv_cut(tc, m);
+	m = tcp_recv_cut(w, tc, m);
 	if (pkt_of(m)->tcp.seq != tc->rcv_nxt) {
 		/* RFC 5681 section 4.2: a gap is told at once. */
 		tc->flags |= TCPF_ACK_NOW;

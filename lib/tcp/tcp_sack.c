@@ -26,6 +26,18 @@ tcp_sack_sort(const struct tcp_conv *tc, struct tcp_sack_block *b, unsigned n)
 	return kept;
 }
 
+/** RFC 2883 section 4: the first block lies below the ACK, or inside the second: it came twice. */
+static bool
+tcp_sack_is_dup(const struct tcp_conv *tc, const struct tcp_sack_block *b, unsigned n, uint32_t ack)
+{
+	uint32_t oldest = tc->snd_una - ((uint32_t)tc->snd_wnd_max << tc->snd_wscale);
+
+	if (n == 0 || !seq_lt(b[0].start, b[0].end) || seq_lt(b[0].start, oldest))
+		return false;
+	return seq_le(b[0].end, ack) ||
+		(n > 1 && seq_le(b[1].start, b[0].start) && seq_le(b[0].end, b[1].end));
+}
+
 /** An element has arrived, though not in order. */
 static void
 tcp_sack_mark(struct tcp_flight *f, struct pkt *p)
@@ -77,6 +89,8 @@ tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	uint32_t ack = pkt_of(m)->tcp.ack;
 	struct tcp_flight *f;
 
+	if (tcp_sack_is_dup(tc, b, n, ack))
+		tcp_recovery_dsack(w, tc);
 	if (tc->sndq.head == NULL)
 		return;
 	n = tcp_sack_sort(tc, b, n);

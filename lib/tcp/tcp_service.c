@@ -16,6 +16,7 @@ tcp_last_call(struct worker *w, struct tcp_conv *tc)
 	bool told = (tc->flags & TCPF_OPENING) == 0;
 
 	tc->flags |= TCPF_OVER | TCPF_CALLING;
+	tcp_note_dup(w, 0, 0);
 	if (told && s->hangup != NULL)
 		s->hangup(w, &tc->c, tc->end);
 	else if (!told && (tc->flags & TCPF_ACTIVE) != 0 && s->failed != NULL)
@@ -159,6 +160,7 @@ tcp_flush(struct worker *w, struct conv *c)
 		return;
 	if (c->cn.state >= TCP_ESTABLISHED)
 		tcp_output(w, tc);
+	tcp_note_dup(w, 0, 0);
 	if (c->cn.state == TCP_TIME_WAIT && tc->rcvq.head == NULL) {
 		tcp_time_wait_enter(w, tc);
 		return;

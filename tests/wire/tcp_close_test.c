@@ -3,9 +3,8 @@
  *
  * Closing: every order, half-close, unread data, TIME-WAIT and what it lets in, FIN-WAIT-2's limit.
  */
-#include "wire.h"
-
 #include "util.h"
+#include "wire.h"
 
 static struct wire_conf plain = {
 	.service = {.read = true}, .tcp = {.time_wait_ms = 2000, .fin_wait_2_ms = 3000}};

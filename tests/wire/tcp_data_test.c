@@ -3,9 +3,8 @@
  *
  * Data: both ways, acknowledgements and their delay, out of order, windows, PAWS.
  */
-#include "wire.h"
-
 #include "util.h"
+#include "wire.h"
 
 static struct wire_conf reads = {.service = {.read = true}};
 static struct wire_conf echoes = {.service = {.echo = true, .close_on_fin = true}};
@@ -205,6 +204,42 @@ test_duplicate_is_acknowledged(void **state)
 	wire_expect(&k, ACK, 1, 101, 0);
 	assert_int_equal(wire_delivered(w), before + 1);
 	assert_int_equal(k.read, 100);
+	wire_close(w);
+}
+
+/* RFC 2883 */
+static void
+test_dsack(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+	struct wire_seg s;
+
+	(void)state;
+	wire_send(&k, ACK, 1, 1, 100);
+	wire_send(&k, ACK, 1, 1, 100);
+	s = wire_expect(&k, ACK, 1, 101, 0);
+	assert_int_equal(s.nsack, 1);
+	assert_int_equal(s.sack[0][0], 1);
+	assert_int_equal(s.sack[0][1], 101);
+	/* Part of one, and out of order: the block that holds it comes next. */
+	wire_send(&k, ACK, 51, 1, 100);
+	wire_run(w, 50);
+	s = wire_expect(&k, ACK, 1, 151, 0);
+	wire_send(&k, ACK, 301, 1, 100);
+	wire_send(&k, ACK, 501, 1, 100);
+	wire_discard(w);
+	wire_send(&k, ACK, 321, 1, 30);
+	s = wire_expect(&k, ACK, 1, 151, 0);
+	assert_int_equal(s.nsack, 3);
+	assert_int_equal(s.sack[0][0], 321);
+	assert_int_equal(s.sack[0][1], 351);
+	assert_int_equal(s.sack[1][0], 301);
+	assert_int_equal(s.sack[1][1], 401);
+	/* Told once. */
+	wire_send(&k, ACK, 701, 1, 100);
+	s = wire_expect(&k, ACK, 1, 151, 0);
+	assert_int_equal(s.sack[0][0], 701);
 	wire_close(w);
 }
 
@@ -575,6 +610,7 @@ main(void)
 		cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_tiny_segments),
 		cmocka_unit_test(test_duplicate_is_acknowledged),
+		cmocka_unit_test(test_dsack),
 		cmocka_unit_test(test_window_shuts_and_opens),
 		cmocka_unit_test(test_beyond_the_window),
 		cmocka_unit_test(test_window_scale),

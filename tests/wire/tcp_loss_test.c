@@ -4,9 +4,8 @@
  * Loss: retransmission timer and its backoff, Karn, fast retransmit, SACK, NewReno, reordering,
  * congestion window, path MTU.
  */
-#include "wire.h"
-
 #include "util.h"
+#include "wire.h"
 
 #define MSS 1448
 
@@ -368,10 +367,66 @@ test_reordering_is_learnt(void **state)
 	/* From now on six must have overtaken one. */
 	wire_write(&k, 10 * MSS);
 	wire_discard(w);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 1);
+	assert_int_equal(wire_stat(w, "undos"), 1);
 	sack_segments(&k, 10, 11, 16);
-	assert_int_equal(wire_stat(w, "retransmits"), 0);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 1);
 	sack_segments(&k, 10, 11, 17);
-	assert_int_equal(wire_stat(w, "retransmits"), 1);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 2);
+	wire_discard(w);
+	wire_close(w);
+}
+
+/* Eifel (RFC 3522, 4015): the echoed timestamp is the original's, so nothing was lost. */
+static void
+test_spurious_timeout(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+	uint32_t ts;
+
+	(void)state;
+	wire_write(&k, 10 * MSS);
+	expect_segments(&k, 0, 10);
+	ts = k.ts_ecr;
+	wire_run(w, 210);
+	expect_segments(&k, 0, 1);
+	assert_int_equal(wire_status(&k).cwnd, MSS);
+	k.ts_ecr = ts;
+	ack_segments(&k, 2);
+	wire_silent(w);
+	assert_true(wire_status(&k).cwnd >= 10 * MSS);
+	assert_int_equal(wire_stat(w, "undos"), 1);
+	ack_segments(&k, 10);
+	wire_silent(w);
+	wire_close(w);
+}
+
+/* RFC 2883, 3708: the peer got it twice, so it was sent again in vain. */
+static void
+test_undo_by_dsack(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = wire_open(&reads);
+
+	(void)state;
+	wire_conn(w, &k);
+	k.ts = false;
+	k.mss = MSS;
+	wire_accept(&k);
+	wire_write(&k, 30 * MSS); /* more than cwnd: no rescue */
+	expect_segments(&k, 0, 10);
+	sack_segments(&k, 0, 1, 4);
+	expect_segments(&k, 0, 1);
+	assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
+	ack_segments(&k, 6);
+	k.sack[0][0] = seq_of(0);
+	k.sack[0][1] = seq_of(1);
+	k.nsack = 1;
+	wire_send(&k, ACK, 1, seq_of(6), 0);
+	assert_int_equal(wire_stat(w, "dsacks_in"), 1);
+	assert_int_equal(wire_stat(w, "undos"), 1);
+	assert_true(wire_status(&k).cwnd >= 10 * MSS);
 	wire_discard(w);
 	wire_close(w);
 }
@@ -562,6 +617,8 @@ main(void)
 		cmocka_unit_test(test_newreno),
 		cmocka_unit_test(test_not_duplicates),
 		cmocka_unit_test(test_reordering_is_learnt),
+		cmocka_unit_test(test_spurious_timeout),
+		cmocka_unit_test(test_undo_by_dsack),
 		cmocka_unit_test(test_sack_reneging),
 		cmocka_unit_test(test_bad_sack),
 		cmocka_unit_test(test_rescue),
