@@ -26,7 +26,7 @@ tcp_send_syn(struct worker *w, struct tcp_conv *tc)
 		.wscale = w->tcp->rcv_wscale,
 	};
 
-	o.ts_val = tcp_ts_now(w, o.k);
+	o.ts_val = tcp_ts_next(w, tc);
 	if (ack) {
 		o.flags |= TCP_ACK;
 		o.ack = tc->rcv_nxt;
@@ -167,7 +167,7 @@ tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 static void
 tcp_syn_sent_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 {
-	uint32_t ms = w->now_ms - tc->c.active_ms;
+	uint32_t ms = worker_since_ms(w, tc->c.active_ms);
 
 	if ((tc->flags & TCPF_SYN_RESENT) != 0) {
 		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)

@@ -44,8 +44,7 @@ tcp_not_acceptable(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, en
 static bool
 tcp_paws_old(const struct worker *w, const struct tcp_conv *tc, const struct pkt *p)
 {
-	return seq_lt(p->tcp.ts_val, tc->ts_recent) &&
-		worker_since_ms(w, tc->c.active_ms) < TCP_PAWS_IDLE_MS;
+	return seq_lt(p->tcp.ts_val, tc->ts_recent) && tcp_idle_ms(w, tc) < TCP_PAWS_IDLE_MS;
 }
 
 /** Before the first step: RFC 7323 section 3.2 and 5.3. @return false: m is consumed */

@@ -34,6 +34,20 @@ tcp_ts_now(const struct worker *w, const struct key *k)
 	return w->now_ms + (uint32_t)key_siphash(&w->tcp->conf.secret, k, 32);
 }
 
+/**
+ * The timestamp for a conversation's next segment. Workers read the clock at the start of their turns: one
+ * whose turn is older must not send an older timestamp, which the peer would take for a duplicate of old (PAWS).
+ */
+uint32_t
+tcp_ts_next(const struct worker *w, struct tcp_conv *tc)
+{
+	uint32_t ts = tcp_ts_now(w, &tc->c.cn.n.key);
+
+	if (tc->ts_sent - ts > TCP_CLOCK_SKEW_MS)
+		tc->ts_sent = ts;
+	return tc->ts_sent;
+}
+
 /** A local port for an active open to k's peer: the attempt-th candidate (RFC 6056 section 3.3.3). */
 uint16_t
 tcp_port(const struct worker *w, const struct key *k, uint32_t attempt)

@@ -261,6 +261,7 @@ tcp_half_open_fill(struct worker *w, const struct tcp_half_open *h, struct tcp_c
 	tc->rcv_nxt = tc->last_ack = h->irs + 1;
 	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
 	tc->ts_recent = h->ts_recent;
+	tc->ts_sent = tcp_ts_now(w, &c->cn.n.key) - w->now_ms + h->sent_ms;
 	if ((tc->flags & TCPF_WSCALE) != 0)
 		tc->snd_wscale = h->wscale;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(h->wnd >> tc->snd_wscale);

@@ -40,7 +40,7 @@ tcp_out_fill(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t 
 	};
 	if ((tc->flags & TCPF_TS) != 0) {
 		o->opts = TCP_OPT_TS;
-		o->ts_val = tcp_ts_now(w, o->k);
+		o->ts_val = tcp_ts_next(w, tc);
 		o->ts_ecr = tc->ts_recent;
 	}
 	if ((tc->flags & TCPF_SACK) != 0)
@@ -190,7 +190,7 @@ tcp_resend(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	tcp_flight(tc)->pipe += p->tx.len;
 	p->tx.flags |= TCP_TX_RETRANS;
 	if (tcp_flight(tc)->undo_sent++ == 0)
-		tcp_flight(tc)->undo_ts = tcp_ts_now(w, &tc->c.cn.n.key);
+		tcp_flight(tc)->undo_ts = tc->ts_sent;
 	if (tc->retransmits < UINT16_MAX)
 		tc->retransmits++;
 	TCP_COUNT(w, retransmits);
@@ -384,7 +384,7 @@ tcp_probe(struct worker *w, struct tcp_conv *tc)
 void
 tcp_idle_restart(struct worker *w, struct tcp_conv *tc)
 {
-	if (tc->snd_una == tc->snd_nxt && worker_since_ms(w, tc->c.active_ms) > tcp_rto_ms(w, tc))
+	if (tc->snd_una == tc->snd_nxt && tcp_idle_ms(w, tc) > tcp_rto_ms(w, tc))
 		tc->cwnd = RTE_MIN(tc->cwnd, tcp_initial_window(tc));
 }
 

@@ -67,6 +67,7 @@ enum tcp_state {
 #define TCP_SYNACK_SENDS    5 /* the first and 4 more: at 1, 3, 7 and 15 s */
 #define TCP_SYNACK_GAP_MS   200 /* a repeated SYN is answered this often */
 #define TCP_PAWS_IDLE_MS    (24u * 24 * 3600 * 1000) /* RFC 7323 section 5.5 */
+#define TCP_CLOCK_SKEW_MS   60000 /* workers' clocks never differ by more */
 #define TCP_DUPTHRESH       3 /* RFC 5681 */
 #define TCP_REORDER_MAX     127
 #define TCP_CHALLENGE_MS    200 /* one challenge ACK in so many ms, ... */
@@ -147,6 +148,7 @@ struct tcp_conv {
 
 	uint32_t rto_at, delack_at, misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT */
 	uint32_t challenge_at; /* challenge ACKs are paid for up to here */
+	uint32_t ts_sent; /* last timestamp sent: never goes back, though workers' clocks differ */
 	uint32_t flags;
 
 	uint16_t snd_wnd, snd_wnd_max; /* as in the header: to be shifted by snd_wscale */
@@ -339,6 +341,15 @@ tcp_due(const struct worker *w, uint32_t at)
 	return at != 0 && (int32_t)(w->now_ms - at) >= 0;
 }
 
+/** Ms since the last segment in or out, up to 49 days; other workers' clocks may be a little ahead. */
+static inline uint32_t
+tcp_idle_ms(const struct worker *w, const struct tcp_conv *tc)
+{
+	uint32_t ms = w->now_ms - tc->c.active_ms;
+
+	return ms > UINT32_MAX - TCP_CLOCK_SKEW_MS ? 0 : ms;
+}
+
 static inline struct tcp_conv *
 tcp_conv(struct conv *c)
 {
@@ -429,6 +440,7 @@ int tcp_transmit_bare(struct worker *w, const struct tcp_out *o);
 
 uint32_t tcp_isn(const struct worker *w, const struct key *k);
 uint32_t tcp_ts_now(const struct worker *w, const struct key *k);
+uint32_t tcp_ts_next(const struct worker *w, struct tcp_conv *tc);
 uint16_t tcp_port(const struct worker *w, const struct key *k, uint32_t attempt);
 
 /* ---- tcp.c ---- */
