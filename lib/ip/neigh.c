@@ -620,7 +620,13 @@ neigh_tick_bucket(struct worker *w, uint32_t b)
 {
 	struct neigh_table *t = &w->ip->neigh;
 	struct neigh_deed deeds[NEIGH_WAYS];
+	uint32_t any = 0;
 
+	/* Relaxed: an entry that is just being made has time. */
+	for (unsigned i = 0; i < NEIGH_WAYS; i++)
+		any |= atomic_load_explicit(&t->buckets[b].tag[i], memory_order_relaxed);
+	if (any == 0)
+		return;
 	rte_spinlock_lock(&t->lock);
 	for (unsigned i = 0; i < NEIGH_WAYS; i++)
 		neigh_age(w, b * NEIGH_WAYS + i, &deeds[i]);

@@ -429,6 +429,41 @@ buffers_run_out(void **state)
 	test_net_discard(&net);
 }
 
+/* Every allocation fails in turn: nothing is lost but what is counted, no buffer either. */
+static void
+each_allocation_fails(void **state)
+{
+	static uint8_t b[20008], body[8 + 300];
+	size_t cuts[] = {5, 60, 200, 240}, n = message(b, 20000, 1);
+	unsigned failed = 0;
+
+	for (unsigned left = 0; left < 60; left++) {
+		for (unsigned v6 = 0; v6 < 2; v6++) {
+			struct rte_mbuf *m = fresh(b, n), *echo, *held, *up = NULL;
+
+			to(v6);
+			body[0] = v6 ? 128 : 8;
+			test_frame_icmp(&f, peer(v6), us(v6), 64, body, sizeof(body));
+			echo = test_mbuf_cut(net.mp, f.b, f.len, cuts, 4);
+			held = rte_pktmbuf_clone(echo, net.mp_small);
+			test_starve_but(net.mp_small, left);
+			test_starve_but(net.mp, left);
+			failed += ip_output(&net.w[0], &p, &k, m, &udp_tx) == -ENOBUFS;
+			test_net_discard(&net);
+			assert_int_equal(ip_input_burst(&net.w[0], 0, &echo, 1, &up), 0);
+			test_net_discard(&net);
+			test_feed(net.mp);
+			test_feed(net.mp_small);
+			rte_pktmbuf_free(held);
+			assert_int_equal(test_in_use(net.mp), 0);
+			assert_int_equal(test_in_use(net.mp_small), 0);
+			test_net_balance(&net);
+		}
+	}
+	assert_in_range(failed, 20, 110); /* at first all, at last none */
+	assert_true(net.w[0].c.tx_no_mbuf >= failed);
+}
+
 /* Join the fragments that were sent, as any receiver would; returns the payload's length. */
 static size_t
 join(bool v6, uint8_t *whole, size_t mtu)
@@ -573,6 +608,8 @@ main(void)
 		T(no_checksum_wanted),
 		T(errors),
 		T(buffers_run_out),
+		T(each_allocation_fails),
+		cmocka_unit_test_setup_teardown(each_allocation_fails, setup_one_segment, teardown),
 		T(fragments_join_to_the_same_bytes),
 		cmocka_unit_test_setup_teardown(
 			fragments_of_one_segment_each, setup_one_segment, teardown),

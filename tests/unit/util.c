@@ -355,6 +355,16 @@ test_starve(struct rte_mempool *mp)
 }
 
 void
+test_starve_but(struct rte_mempool *mp, unsigned n)
+{
+	unsigned slot = test_hoard_of[0] == NULL ? 0 : 1;
+
+	test_starve(mp);
+	while (n-- > 0 && test_hoarded[slot] > 0)
+		rte_pktmbuf_free(test_hoard[slot][--test_hoarded[slot]]);
+}
+
+void
 test_feed(struct rte_mempool *mp)
 {
 	unsigned slot = test_hoard_of[0] == mp ? 0 : 1;
@@ -610,6 +620,59 @@ test_mbuf_cut(struct rte_mempool *mp, const void *b, size_t len, const size_t *c
 		memset(rte_mbuf_to_priv(m), 0xa5, rte_pktmbuf_priv_size(mp));
 		if (end > at)
 			memcpy(rte_pktmbuf_append(m, (uint16_t)(end - at)), p + at, end - at);
+		at = end;
+		if (head == NULL)
+			head = m;
+		else
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+	}
+	return head;
+}
+
+struct test_exact {
+	struct rte_mbuf_ext_shared_info shared;
+	void *bytes;
+};
+
+static void
+test_exact_free(void *bytes, void *opaque)
+{
+	free(bytes);
+	free(opaque);
+}
+
+static struct rte_mbuf *
+test_exact_segment(struct rte_mempool *mp, const void *b, size_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(mp);
+	struct test_exact *e = malloc(sizeof(*e));
+
+	assert_non_null(m);
+	assert_non_null(e);
+	e->bytes = malloc(RTE_MAX(len, (size_t)1));
+	assert_non_null(e->bytes);
+	e->shared.free_cb = test_exact_free;
+	e->shared.fcb_opaque = e;
+	rte_mbuf_ext_refcnt_set(&e->shared, 1);
+	rte_pktmbuf_attach_extbuf(m, e->bytes, 0, (uint16_t)len, &e->shared);
+	if (len > 0)
+		memcpy(e->bytes, b, len);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = (uint32_t)len;
+	return m;
+}
+
+struct rte_mbuf *
+test_mbuf_exact(struct rte_mempool *mp, const void *b, size_t len, const size_t *cut, unsigned n)
+{
+	const uint8_t *p = b;
+	struct rte_mbuf *head = NULL;
+	size_t at = 0;
+
+	for (unsigned i = 0; i <= n; i++) {
+		size_t end = i < n ? cut[i] : len;
+		struct rte_mbuf *m = test_exact_segment(mp, p + at, end - at);
+
 		at = end;
 		if (head == NULL)
 			head = m;

@@ -107,6 +107,9 @@ unsigned test_in_use(struct rte_mempool *mp);
 void test_starve(struct rte_mempool *mp);
 void test_feed(struct rte_mempool *mp);
 
+/** As test_starve, but leave n buffers. */
+void test_starve_but(struct rte_mempool *mp, unsigned n);
+
 /* Frames. Addresses are 16 bytes; IPv4 is mapped, and both versions are built by the same calls. */
 
 /** Parse "10.0.0.1" or "fd00::1"; fails the test if it can't. */
@@ -169,6 +172,10 @@ struct rte_mbuf *test_mbuf(struct rte_mempool *mp, const void *b, size_t len);
 /** The same bytes in a chain that is cut at the given offsets (ascending, n of them). */
 struct rte_mbuf *
 test_mbuf_cut(struct rte_mempool *mp, const void *b, size_t len, const size_t *cut, unsigned n);
+
+/** The same in heap buffers that end where each segment does: ASan sees whoever reads past it. */
+struct rte_mbuf *
+test_mbuf_exact(struct rte_mempool *mp, const void *b, size_t len, const size_t *cut, unsigned n);
 
 /** Copy a packet's bytes out; returns its length. buf has room for TEST_FRAME_MAX. */
 size_t test_bytes(const struct rte_mbuf *m, uint8_t *buf);
