@@ -13,6 +13,13 @@ struct daemon;
 unsigned daemon_check(const char *file, const struct config *c, FILE *faults);
 
 /**
+ * Keep the signals that daemon_run waits for. Before EAL starts: its threads inherit the mask, and one that did
+ * not would be where the kernel delivers SIGTERM to, which ends the process on the spot.
+ * @return 0 or -errno
+ */
+int daemon_signals_block(void);
+
+/**
  * Start everything. EAL runs already. On failure all faults are written, each as a line, and nothing is left half-started.
  * @return the daemon, or NULL
  */

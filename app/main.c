@@ -159,8 +159,12 @@ serve(const struct options *o, const struct config *c)
 {
 	char fault[512];
 	struct daemon *d;
-	int err;
+	int err = daemon_signals_block();
 
+	if (err != 0) {
+		(void)fprintf(stderr, "convd: signals: %s\n", strerror(-err));
+		return EXIT_RUNNING;
+	}
 	if (eal_start(c, o->eal, o->neal, fault, sizeof(fault)) != 0) {
 		(void)fprintf(stderr, "%s: eal: %s\n", o->config, fault);
 		return EXIT_CONFIG;

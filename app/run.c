@@ -92,17 +92,30 @@ workers_stop(struct daemon *d)
 		(void)rte_eal_wait_lcore(i + 1);
 }
 
+static void
+signals_ours(sigset_t *set)
+{
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGTERM);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGHUP);
+}
+
+int
+daemon_signals_block(void)
+{
+	sigset_t set;
+
+	signals_ours(&set);
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int
 signals_open(void)
 {
 	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
-		return -1;
+	signals_ours(&set);
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
