@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * Services as a configuration sees them, for tests: those of convd by name and
- * protocol. None takes options but http, which here takes a "title".
+ * Services as a configuration sees them, for tests: those of convd with their options, and
+ * "solo", which can't serve all peers in one conversation. convd's own answers are
+ * tested by tests/config/check_test.py.
  */
 #pragma once
 
@@ -18,8 +19,9 @@ static const struct test_service {
 } test_services[] = {
 	{"echo", true, true, true},
 	{"discard", true, true, true},
-	{"chargen", true, true, false},
+	{"chargen", true, true, true},
 	{"http", true, false, false},
+	{"solo", true, true, false},
 };
 
 static inline const char *
@@ -35,12 +37,16 @@ test_service_options(const struct config_listener *l, char *fault, size_t len)
 	json_t *v;
 
 	json_object_foreach(l->options, key, v) {
-		if (strcmp(l->service, "http") != 0 || strcmp(key, "title") != 0) {
-			snprintf(fault, len, "unknown key \"%s\"", key);
+		if (strcmp(l->service, "http") != 0) {
+			(void)snprintf(fault, len, "%s: unknown option, the service has none", key);
+			return -EINVAL;
+		}
+		if (strcmp(key, "body") != 0 && strcmp(key, "content_type") != 0) {
+			(void)snprintf(fault, len, "%s: unknown option", key);
 			return -EINVAL;
 		}
 		if (!json_is_string(v)) {
-			snprintf(fault, len, "title: must be a string");
+			(void)snprintf(fault, len, "%s: must be a string", key);
 			return -EINVAL;
 		}
 	}

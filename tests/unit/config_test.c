@@ -159,6 +159,27 @@ test_odd_bytes(void **state)
 	free(text);
 }
 
+/* A service that the daemon does not have: it can't do what the listener wants. */
+static void
+test_service_one(void **state)
+{
+	static const char text[] =
+		"{ \"interfaces\": [{ \"name\": \"a\", \"device\": \"net_null0\", \"addresses\": [\"10.0.0.1/8\"] }],"
+		"  \"listeners\": [{ \"name\": \"a\", \"protocol\": \"udp\", \"port\": 7, \"service\": \"solo\","
+		"    \"conversation\": \"one\" }] }";
+	struct config *c;
+	char *faults;
+	size_t len;
+	FILE *out = open_memstream(&faults, &len);
+
+	assert_int_equal(
+		config_parse("f", text, strlen(text), &test_config_services, &c, out), -EINVAL);
+	fclose(out);
+	assert_string_equal(faults,
+		"f: listeners[0].conversation: \"one\" is more than service \"solo\" can do\n");
+	free(faults);
+}
+
 static void
 test_address(const uint8_t got[16], const char *want)
 {
@@ -281,7 +302,7 @@ test_listeners(void **state)
 	assert_string_equal(l[8].service, "http");
 	assert_int_equal(l[8].port_lo, 8000);
 	assert_int_equal(l[8].port_hi, 8100);
-	assert_string_equal(json_string_value(json_object_get(l[8].options, "title")), "hello");
+	assert_string_equal(json_string_value(json_object_get(l[8].options, "body")), "hello");
 	assert_int_equal(l[8].nallow, 2);
 	test_address(l[8].allow[0].addr, "::ffff:10.0.0.0");
 	assert_int_equal(l[8].allow[0].len, 96 + 8);
@@ -468,6 +489,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_file_faults),
 		cmocka_unit_test(test_odd_bytes),
+		cmocka_unit_test(test_service_one),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_listeners),
