@@ -20,12 +20,18 @@ def dial(kind):
     return s
 
 
-def tcp(payload):
-    """Send and receive at once, close the sending side, read to the end; compare by digest."""
+def tcp(payload, count):
+    """Send count bytes and receive at once, close the sending side, read to the end; compare by digest."""
     s = dial(socket.SOCK_STREAM)
+    sent = hashlib.sha256()
 
     def send():
-        s.sendall(payload)
+        left = count
+        while left > 0:
+            part = payload[:left]
+            sent.update(part)
+            s.sendall(part)
+            left -= len(part)
         s.shutdown(socket.SHUT_WR)
 
     sender = threading.Thread(target=send)
@@ -35,7 +41,7 @@ def tcp(payload):
         digest.update(chunk)
         n += len(chunk)
     sender.join()
-    return {"bytes": n, "equal": digest.digest() == hashlib.sha256(payload).digest()}
+    return {"bytes": n, "equal": digest.digest() == sent.digest()}
 
 
 def udp(payload):
@@ -81,9 +87,10 @@ def reset(payload):
 
 if __name__ == "__main__":
     address, port = sys.argv[2], int(sys.argv[3])
-    data = random.Random(int(sys.argv[4])).randbytes(int(sys.argv[4]))
+    size = int(sys.argv[4])
+    data = random.Random(size).randbytes(min(size, 9999991))
     print(json.dumps({
-        "tcp": lambda: tcp(data),
+        "tcp": lambda: tcp(data, size),
         "udp": lambda: udp(data),
         "ask": lambda: ask(data),
         "refused-tcp": lambda: refused(socket.SOCK_STREAM),

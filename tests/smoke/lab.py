@@ -172,7 +172,8 @@ class Lab:
         self.client.ip("link", "set", self.port, "up")
         for version in US:
             until(f"ping {US[version]}\n{self.log()}", lambda v=version: self.ping(v))
-        self.baseline = self.settle()["mbufs"]
+        self.baseline = None
+        self.baseline = self.steady()
 
     def ping(self, version, *more):
         return self.client.run("ping", "-c", "1", "-W", "1", *more, US[version], check=False).returncode == 0
@@ -217,6 +218,17 @@ class Lab:
         assert s["conv"]["recheck_failed"] == 0, "a packet met a conversation that was not its own"
         assert not s["conv"]["stalled"]
         return s
+
+    def steady(self):
+        """Packet buffers in use at rest: the same figure for half a second, so that none of them was on its way."""
+        seen = []
+
+        def same():
+            seen.append(self.settle()["mbufs"])
+            return len(seen) >= 6 and all(s == seen[-1] for s in seen[-6:])
+
+        until(lambda: f"steady buffers: {seen[-6:]}", same, pause=0.1)
+        return seen[-1]
 
     def stop(self, how=signal.SIGTERM, seconds=PATIENCE):
         """End it as asked. @return its exit status"""
