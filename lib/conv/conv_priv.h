@@ -62,7 +62,9 @@ struct conv_table {
 	struct seat *seats;
 	struct listener *closed; /* control thread's */
 	char name[RTE_MEMPOOL_NAMESIZE];
-	_Atomic uint32_t pieces __rte_cache_aligned; /* that fragments.c holds, of all datagrams */
+	/* fragments.c: datagrams in pieces that live, and all the pieces they hold. */
+	_Atomic uint32_t joining __rte_cache_aligned;
+	_Atomic uint32_t pieces;
 };
 
 static inline struct conv_node *

@@ -62,6 +62,14 @@ fragments_release(struct worker *w, struct fragments *f, unsigned n)
 	atomic_fetch_sub_explicit(&w->convs->pieces, n, memory_order_relaxed);
 }
 
+/** Whole or condemned: over. */
+static void
+fragments_die(struct worker *w, struct fragments *f)
+{
+	atomic_fetch_sub_explicit(&w->convs->joining, 1, memory_order_relaxed);
+	conv_die(w, &f->cn);
+}
+
 /** The datagram is condemned: its pieces, and m (which may be NULL), go. */
 static void
 fragments_abandon(struct worker *w, struct fragments *f, struct rte_mbuf *m, enum drop_reason r)
@@ -76,7 +84,7 @@ fragments_abandon(struct worker *w, struct fragments *f, struct rte_mbuf *m, enu
 		next = pkt_of(at)->next;
 		drop(w, at, r);
 	}
-	conv_die(w, &f->cn);
+	fragments_die(w, f);
 }
 
 /** More than half of all that may be in pieces is. */
@@ -86,7 +94,9 @@ fragments_pressed(const struct worker *w)
 	struct conv_table *ct = w->convs;
 	uint32_t pieces = atomic_load_explicit(&ct->pieces, memory_order_relaxed);
 
-	return conv_live(ct, NODE_FRAGMENTS) > conv_limit(ct, NODE_FRAGMENTS) / 2 ||
+	uint32_t joining = atomic_load_explicit(&ct->joining, memory_order_relaxed);
+
+	return joining > conv_limit(ct, NODE_FRAGMENTS) / 2 ||
 		pieces > w->mp->size / FRAGMENTS_POOL_PART / 2;
 }
 
@@ -209,7 +219,7 @@ fragments_join(struct worker *w, struct fragments *f)
 	fragments_release(w, f, n);
 	/* One packet goes on; the others are part of it. */
 	w->c.consumed += n - 1;
-	conv_die(w, &f->cn);
+	fragments_die(w, f);
 	whole = ip_input_joined(w, whole);
 	if (whole != NULL)
 		conv_again(w, whole);
@@ -299,10 +309,14 @@ fragments_miss(struct worker *w, struct rte_mbuf *m)
 		return;
 	}
 	fragments_of(cn)->born_ms = w->now_ms;
+	/* Before it can be found: whoever finds it may count it out again. Relaxed: a count. */
+	atomic_fetch_add_explicit(&w->convs->joining, 1, memory_order_relaxed);
 	/* KICK: whoever enters it first sets its timer. */
 	err = conv_publish(w, cn, NODE_KICK, &winner);
-	if (err != 0)
+	if (err != 0) {
+		atomic_fetch_sub_explicit(&w->convs->joining, 1, memory_order_relaxed);
 		conv_abandon(w, cn);
+	}
 	if (winner != NULL)
 		conv_put(w, winner);
 	if (err == 0 || err == -EEXIST)

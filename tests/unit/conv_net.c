@@ -183,6 +183,7 @@ conv_net_fini(struct conv_net *n)
 		assert_int_equal(conv_live(n->ct, k), 0);
 	assert_int_equal(conv_net_held(n), 0);
 	assert_int_equal(atomic_load(&n->ct->pieces), 0);
+	assert_int_equal(atomic_load(&n->ct->joining), 0);
 	test_net_balance(&n->net);
 	conv_table_free(n->ct);
 	udp_free(n->udp);
