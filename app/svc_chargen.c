@@ -45,32 +45,32 @@ chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 static void
 chargen_fill(struct worker *w, struct conv *c)
 {
-	uint16_t most = 1400;
+	uint16_t most = rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM;
 	uint32_t room;
 
 	while ((room = c->proto->write_room(c)) > 0) {
 		uint16_t len = (uint16_t)RTE_MIN(room, most);
 		struct rte_mbuf *m = chargen_mbuf(w, (uint32_t)c->svc[0], len);
 
-		if (m == NULL || c->proto->write(w, c, m) != 0)
+		if (m == NULL) {
+			/* No drain will follow, as the queue is not full: try again next turn. */
+			conv_kick(w, &c->cn, NODE_KICK);
+			return;
+		}
+		if (c->proto->write(w, c, m) != 0)
 			return;
 		c->svc[0] = (c->svc[0] + len) % PERIOD;
 	}
 }
 
 static void
-chargen_accept(struct worker *w, struct conv *c)
+chargen_stream(struct worker *w, struct conv *c)
 {
 	if (c->proto->number == IPPROTO_TCP)
 		chargen_fill(w, c);
 }
 
-static void
-chargen_drain(struct worker *w, struct conv *c)
-{
-	chargen_accept(w, c);
-}
-
+/** TCP: what comes is thrown away. UDP: it asks for a datagram. */
 static void
 chargen_recv(struct worker *w, struct conv *c)
 {
@@ -97,14 +97,16 @@ chargen_datagram(struct worker *w, struct listener *l, struct rte_mbuf *m)
 		udp_reply(w, l, &k, m);
 }
 
-/** RFC 864: until the calling user closes. A closed sending side may still listen: it goes on. */
+/** A peer that sends no more may still listen: the stream ends when it hangs up (RFC 864). */
 const struct service svc_chargen = {
 	.name = "chargen",
 	.tcp = true,
 	.udp = true,
 	.state_size = sizeof(uint64_t), /* place in the pattern */
-	.accept = chargen_accept,
+	.accept = chargen_stream,
 	.recv = chargen_recv,
-	.drain = chargen_drain,
+	.drain = chargen_stream,
+	.kicked = chargen_stream,
+	.shutdown = chargen_recv,
 	.datagram = chargen_datagram,
 };

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 the convd authors
  *
  * HTTP/1.0 and 1.1 (RFC 9110, 9112) in its smallest honest form: one page at "/", GET and HEAD, keep-alive, pipelining.
- * No Date: services have no wall clock (RFC 9110 section 6.6.1 allows that).
+ * No Date: services have no wall clock (RFC 9110 section 6.6.1).
  *
  * Options: "body" (string), "content_type" (string).
  */
@@ -18,7 +18,6 @@
 #include "services.h"
 
 #define HEAD_MAX 8192 /* bytes of a request's head */
-#define URL_MAX  256
 #define BODY_MAX 65536
 
 struct http_options {
@@ -27,31 +26,49 @@ struct http_options {
 	size_t len;
 };
 
-struct http_answer_status {
+struct http_verdict {
 	unsigned code;
 	const char *reason;
 };
 
-static const struct http_answer_status ok = {200, "OK"};
-static const struct http_answer_status bad_request = {400, "Bad Request"};
-static const struct http_answer_status not_found = {404, "Not Found"};
-static const struct http_answer_status not_allowed = {405, "Method Not Allowed"};
-static const struct http_answer_status uri_too_long = {414, "URI Too Long"};
-static const struct http_answer_status head_too_large = {431, "Request Header Fields Too Large"};
-static const struct http_answer_status not_implemented = {501, "Not Implemented"};
+static const struct http_verdict ok = {200, "OK"};
+static const struct http_verdict bad_request = {400, "Bad Request"};
+static const struct http_verdict not_found = {404, "Not Found"};
+static const struct http_verdict not_allowed = {405, "Method Not Allowed"};
+static const struct http_verdict head_too_large = {431, "Request Header Fields Too Large"};
+static const struct http_verdict not_implemented = {501, "Not Implemented"};
+static const struct http_verdict bad_version = {505, "HTTP Version Not Supported"};
+
+/** Where the request's target has come to; the parser has checked its characters (RFC 9112 section 3.2). */
+enum http_target {
+	TARGET_START,
+	TARGET_SCHEME, /* absolute-form */
+	TARGET_SLASH,
+	TARGET_AUTHORITY, /* with an empty path, which is "/" */
+	TARGET_ROOT, /* "/" */
+	TARGET_QUERY, /* of "/" */
+	TARGET_OTHER, /* any other path */
+};
 
 /** A conversation's request: made at accept, one pointer in its service state. */
 struct http {
 	http_parser parser;
-	struct worker *w; /* the one inside, while the parser runs */
+	struct worker *w; /* the one inside, while the service runs */
 	struct conv *c;
 	struct rte_mbuf *rest; /* not yet parsed: the send queue was full */
 	uint32_t head; /* bytes of this request's head so far */
-	uint16_t url_len;
-	bool failed; /* answered with an error: close when that is sent */
+	uint8_t target; /* enum http_target */
+	uint8_t field_at; /* bytes of the field's name so far that spell "host"; HOST_LEN + 1: another */
+	uint8_t hosts; /* Host fields so far; 2: too many */
+	bool in_head;
+	bool field_over; /* the name of a field is complete */
+	bool field_bad; /* there was a space in one */
+	bool done; /* the last answer is given */
+	bool linger; /* the peer may be sending still: hear it out, or RST would take the answer away */
 	bool ended; /* the peer has shut down */
-	char url[URL_MAX];
 };
+
+#define HOST_LEN 4
 
 static struct http *
 http_of(struct conv *c)
@@ -64,35 +81,57 @@ http_of(struct conv *c)
 
 /* ---- answers ---- */
 
-static void
-http_write(struct http *h, const char *text, size_t len)
+/** Put len bytes behind the packet *m, which may be NULL still. @return false: no buffer */
+static bool
+http_append(struct worker *w, struct rte_mbuf **m, const char *text, size_t len)
 {
-	const uint16_t most = 1400; /* less than any buffer holds */
-
 	while (len > 0) {
-		uint16_t n = (uint16_t)RTE_MIN(len, (size_t)most);
-		struct rte_mbuf *m = rte_pktmbuf_alloc(h->w->mp);
+		struct rte_mbuf *tail = *m == NULL ? NULL : rte_pktmbuf_lastseg(*m);
+		size_t n = tail == NULL ? 0 : rte_pktmbuf_tailroom(tail);
 
-		if (m == NULL) {
-			/* Half an answer is none. */
-			h->c->proto->hangup(h->w, h->c, CONV_END_MEMORY);
-			return;
+		if (n == 0) {
+			tail = rte_pktmbuf_alloc(w->mp);
+			if (tail == NULL)
+				return false;
+			if (*m == NULL)
+				*m = tail;
+			else
+				rte_pktmbuf_chain(*m, tail);
+			n = rte_pktmbuf_tailroom(tail);
 		}
-		memcpy(rte_pktmbuf_append(m, n), text, n);
-		if (h->c->proto->write(h->w, h->c, m) != 0)
-			return;
+		n = RTE_MIN(n, len);
+		memcpy(rte_pktmbuf_append(*m, (uint16_t)n), text, n);
 		text += n;
 		len -= n;
 	}
+	return true;
+}
+
+/** Head and body in one write. Half an answer is none: without buffers the conversation ends. */
+static void
+http_write(struct http *h, const char *head, size_t head_len, const char *body, size_t body_len)
+{
+	struct rte_mbuf *m = NULL;
+	int err = -ENOBUFS;
+
+	if (http_append(h->w, &m, head, head_len) && http_append(h->w, &m, body, body_len))
+		err = h->c->proto->write(h->w, h->c, m);
+	else
+		rte_pktmbuf_free(m);
+	if (err == 0)
+		return;
+	h->done = true;
+	h->c->proto->hangup(h->w, h->c, CONV_END_MEMORY);
 }
 
 static void
-http_answer(struct http *h, const struct http_answer_status *s, bool keep)
+http_answer(struct http *h, const struct http_verdict *s, bool keep)
 {
 	static const char page[] = "convd\n", type[] = "text/plain";
 	const struct http_options *o = h->c->listener != NULL ? h->c->listener->options : NULL;
-	const char *body = o != NULL && o->body != NULL ? o->body : page;
-	size_t len = o != NULL && o->body != NULL ? o->len : sizeof(page) - 1;
+	bool own = s == &ok && o != NULL;
+	const char *body = own && o->body != NULL ? o->body : page;
+	size_t len = own && o->body != NULL ? o->len : sizeof(page) - 1;
 	char head[512];
 	int n;
 
@@ -103,21 +142,22 @@ http_answer(struct http *h, const struct http_answer_status *s, bool keep)
 	n = snprintf(head, sizeof(head),
 		"HTTP/1.1 %u %s\r\nServer: convd\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
 		"Connection: %s\r\n\r\n",
-		s->code, s->reason, s == &ok && o != NULL && o->type != NULL ? o->type : type, len,
+		s->code, s->reason, own && o->type != NULL ? o->type : type, len,
 		s == &not_allowed ? "Allow: GET, HEAD\r\n" : "", keep ? "keep-alive" : "close");
-	http_write(h, head, RTE_MIN((size_t)n, sizeof(head) - 1));
-	if (h->parser.method != HTTP_HEAD || s == &bad_request)
-		http_write(h, body, len);
+	/* RFC 9110 section 9.3.2. The method is known for sure once the target has begun. */
+	if (h->target != TARGET_START && h->parser.method == HTTP_HEAD)
+		len = 0;
+	http_write(h, head, (size_t)n, body, len);
 }
 
-/** Answer, and hear no more of this conversation: what follows can't be told apart. */
+/** The last answer, while the peer may still be sending: hear no more of this conversation. */
 static void
-http_fail(struct http *h, const struct http_answer_status *s)
+http_fail(struct http *h, const struct http_verdict *s)
 {
-	if (h->failed)
-		return;
-	h->failed = true;
 	http_answer(h, s, false);
+	if (h->done)
+		return;
+	h->done = h->linger = true;
 	h->c->proto->shutdown(h->w, h->c);
 }
 
@@ -128,9 +168,30 @@ http_on_begin(http_parser *p)
 {
 	struct http *h = p->data;
 
-	h->url_len = 0;
-	h->head = 0;
+	h->target = TARGET_START;
+	h->hosts = 0;
+	h->field_at = 0;
+	h->field_over = h->field_bad = false;
 	return 0;
+}
+
+static uint8_t
+http_target_next(uint8_t at, char c)
+{
+	switch (at) {
+	case TARGET_START:
+		return c == '/' ? TARGET_ROOT : c == '*' ? TARGET_OTHER : TARGET_SCHEME;
+	case TARGET_SCHEME:
+		return c == '/' ? TARGET_SLASH : TARGET_SCHEME;
+	case TARGET_SLASH:
+		return c == '/' ? TARGET_AUTHORITY : TARGET_OTHER;
+	case TARGET_AUTHORITY:
+		return c == '/' ? TARGET_ROOT : c == '?' ? TARGET_QUERY : TARGET_AUTHORITY;
+	case TARGET_ROOT:
+		return c == '?' || c == '#' ? TARGET_QUERY : TARGET_OTHER;
+	default:
+		return at;
+	}
 }
 
 static int
@@ -138,122 +199,197 @@ http_on_url(http_parser *p, const char *at, size_t len)
 {
 	struct http *h = p->data;
 
-	if (h->url_len + len >= URL_MAX) {
-		http_fail(h, &uri_too_long);
-		return -1;
+	for (size_t i = 0; i < len && h->target < TARGET_QUERY; i++)
+		h->target = http_target_next(h->target, at[i]);
+	return 0;
+}
+
+/** A part of a field's name. */
+static int
+http_on_field(http_parser *p, const char *at, size_t len)
+{
+	static const char host[] = "host";
+	struct http *h = p->data;
+
+	if (h->field_over) {
+		h->field_over = false;
+		h->field_at = 0;
 	}
-	memcpy(h->url + h->url_len, at, len);
-	h->url_len += (uint16_t)len;
+	/* RFC 9112 section 5.1: no space before the colon; Debian's parser is built to let it pass. */
+	h->field_bad |= memchr(at, ' ', len) != NULL;
+	for (size_t i = 0; i < len && h->field_at <= HOST_LEN; i++)
+		h->field_at = h->field_at < HOST_LEN && (at[i] | 0x20) == host[h->field_at]
+			? h->field_at + 1
+			: HOST_LEN + 1;
 	return 0;
 }
 
 static int
-http_on_header(http_parser *p, const char *at, size_t len)
+http_on_value(http_parser *p, const char *at, size_t len)
 {
 	struct http *h = p->data;
 
 	(void)at;
-	h->head += (uint32_t)len;
-	if (h->head <= HEAD_MAX)
-		return 0;
-	http_fail(h, &head_too_large);
-	return -1;
-}
-
-static const struct http_answer_status *
-http_judge(const struct http *h)
-{
-	struct http_parser_url u;
-
-	if (h->parser.method != HTTP_GET && h->parser.method != HTTP_HEAD)
-		return h->parser.method == HTTP_CONNECT || h->parser.method > HTTP_UNLINK
-			? &not_implemented
-			: &not_allowed;
-	http_parser_url_init(&u);
-	if (http_parser_parse_url(h->url, h->url_len, 0, &u) != 0)
-		return &bad_request;
-	if ((u.field_set & (1 << UF_PATH)) != 0 &&
-		(u.field_data[UF_PATH].len != 1 || h->url[u.field_data[UF_PATH].off] != '/'))
-		return &not_found;
-	return &ok;
+	(void)len;
+	if (!h->field_over && h->field_at == HOST_LEN && h->hosts < 2)
+		h->hosts++;
+	h->field_over = true;
+	return 0;
 }
 
 static int
-http_on_complete(http_parser *p)
+http_on_head(http_parser *p)
 {
 	struct http *h = p->data;
-	bool keep = http_should_keep_alive(p) != 0;
 
-	http_answer(h, http_judge(h), keep);
-	if (!keep) {
-		h->failed = true;
-		h->c->proto->shutdown(h->w, h->c);
-	} else if (h->c->proto->write_room(h->c) == 0) {
-		http_parser_pause(p, 1);
-	}
+	h->in_head = false;
+	return 0;
+}
+
+/** Stop here: one request at a time, so that what follows can wait for room. */
+static int
+http_on_complete(http_parser *p)
+{
+	http_parser_pause(p, 1);
 	return 0;
 }
 
 static const http_parser_settings settings = {
 	.on_message_begin = http_on_begin,
 	.on_url = http_on_url,
-	.on_header_field = http_on_header,
-	.on_header_value = http_on_header,
+	.on_header_field = http_on_field,
+	.on_header_value = http_on_value,
+	.on_headers_complete = http_on_head,
 	.on_message_complete = http_on_complete,
 };
 
+/** What to say to a request whose head is complete. */
+static const struct http_verdict *
+http_judge(const struct http *h)
+{
+	if (h->parser.http_major != 1)
+		return &bad_version;
+	/* RFC 9112 section 3.2: exactly one Host, but for HTTP/1.0, which may have none. */
+	if (h->field_bad || h->hosts > 1 || (h->hosts == 0 && h->parser.http_minor > 0))
+		return &bad_request;
+	if (h->parser.method != HTTP_GET && h->parser.method != HTTP_HEAD)
+		return &not_allowed;
+	return h->target >= TARGET_AUTHORITY && h->target <= TARGET_QUERY ? &ok : &not_found;
+}
+
+/** A request is complete: answer, and make ready for the next one. */
+static void
+http_complete(struct http *h)
+{
+	const struct http_verdict *s = http_judge(h);
+	bool keep = s != &bad_version && http_should_keep_alive(&h->parser) != 0;
+
+	http_parser_pause(&h->parser, 0);
+	http_answer(h, s, keep);
+	h->in_head = true;
+	h->head = 0;
+	h->done |= !keep;
+}
+
 /* ---- the service ---- */
 
-/** Parse one packet; what is left of it when the send queue is full stays in h->rest. @return false: stop */
-static bool
-http_parse(struct http *h, struct rte_mbuf *m)
+/**
+ * Feed the parser from the front of a packet's first buffer, up to the end of a request.
+ * @return bytes taken; h->done: no more
+ */
+static uint16_t
+http_feed(struct http *h, const struct rte_mbuf *m)
 {
-	while (m != NULL) {
-		size_t len = m->data_len, done;
-		struct rte_mbuf *next;
+	size_t most = h->in_head ? RTE_MIN(m->data_len, HEAD_MAX - h->head) : m->data_len;
+	size_t n =
+		http_parser_execute(&h->parser, &settings, rte_pktmbuf_mtod(m, const char *), most);
 
-		done = http_parser_execute(&h->parser, &settings, rte_pktmbuf_mtod(m, char *), len);
-		if (HTTP_PARSER_ERRNO(&h->parser) == HPE_PAUSED) {
-			rte_pktmbuf_adj(m, (uint16_t)done);
-			h->rest = m;
-			return false;
+	if (h->in_head)
+		h->head += (uint32_t)n;
+	switch (HTTP_PARSER_ERRNO(&h->parser)) {
+	case HPE_OK:
+		if (h->in_head && h->head == HEAD_MAX)
+			http_fail(h, &head_too_large);
+		break;
+	case HPE_PAUSED:
+		http_complete(h);
+		break;
+	case HPE_INVALID_METHOD:
+		http_fail(h, &not_implemented);
+		break;
+	default:
+		http_fail(h, &bad_request);
+		break;
+	}
+	return (uint16_t)n;
+}
+
+/** Cut n bytes off the front; NULL: nothing is left. */
+static struct rte_mbuf *
+http_cut(struct rte_mbuf *m, uint16_t n)
+{
+	rte_pktmbuf_adj(m, n);
+	while (m != NULL && m->data_len == 0) {
+		struct rte_mbuf *next = m->next;
+
+		if (next != NULL) {
+			next->pkt_len = m->pkt_len;
+			next->nb_segs = (uint16_t)(m->nb_segs - 1);
 		}
-		if (HTTP_PARSER_ERRNO(&h->parser) != HPE_OK || h->parser.upgrade) {
-			http_fail(h, &bad_request);
-			rte_pktmbuf_free(m);
-			return false;
-		}
-		next = m->next;
 		rte_pktmbuf_free_seg(m);
 		m = next;
 	}
-	return true;
+	return m;
+}
+
+/** Parse h->rest, while there is room for answers. */
+static void
+http_parse(struct http *h)
+{
+	while (h->rest != NULL && !h->done && h->c->proto->write_room(h->c) > 0)
+		h->rest = http_cut(h->rest, http_feed(h, h->rest));
+	/* RFC 9110 section 10.1.1: whoever keeps his body back until he is told gets his final answer; a body that is on
+	 * its way is for nobody, and the next request can't be told from it. */
+	if (h->rest == NULL && !h->done && !h->in_head)
+		http_fail(h, http_judge(h));
+}
+
+/** Nothing more will be said. */
+static void
+http_hear_out(struct http *h)
+{
+	struct rte_mbuf *m;
+
+	h->linger |= h->rest != NULL || h->c->proto->readable(h->c) > 0;
+	rte_pktmbuf_free(h->rest);
+	h->rest = NULL;
+	while ((m = h->c->proto->read(h->w, h->c)) != NULL)
+		rte_pktmbuf_free(m);
+	if (h->linger)
+		h->c->proto->shutdown(h->w, h->c);
+	else
+		h->c->proto->close(h->w, h->c);
 }
 
 static void
 http_recv(struct worker *w, struct conv *c)
 {
 	struct http *h = http_of(c);
-	struct rte_mbuf *m;
 
 	if (h == NULL)
 		return;
 	h->w = w;
 	h->c = c;
-	while (c->proto->write_room(c) > 0) {
-		m = h->rest;
-		h->rest = NULL;
-		if (m != NULL)
-			http_parser_pause(&h->parser, 0);
-		else
-			m = c->proto->read(w, c);
-		if (m == NULL)
+	http_parse(h);
+	while (!h->done && h->rest == NULL && c->proto->write_room(c) > 0) {
+		h->rest = c->proto->read(w, c);
+		if (h->rest == NULL)
 			break;
-		if (h->failed)
-			rte_pktmbuf_free(m);
-		else if (!http_parse(h, m))
-			break;
+		h->rest = http_cut(h->rest, 0);
+		http_parse(h);
 	}
+	if (h->done)
+		http_hear_out(h);
 	if (h->ended && h->rest == NULL && c->proto->readable(c) == 0)
 		c->proto->close(w, c);
 }
@@ -269,6 +405,7 @@ http_accept(struct worker *w, struct conv *c)
 	}
 	http_parser_init(&h->parser, HTTP_REQUEST);
 	h->parser.data = h;
+	h->in_head = true;
 	memcpy(c->svc, &h, sizeof(h));
 }
 
