@@ -5,6 +5,7 @@
  */
 #include <netinet/in.h>
 
+#include "ip_cksum.h"
 #include "ip_priv.h"
 
 #define IP4_OPT_END  0
@@ -42,7 +43,7 @@ ip4_check_header(struct worker *w, struct rte_mbuf **m)
 	if ((!w->ip->ifcs[pkt_of(*m)->ifc].off.rx_ip_cksum ||
 		    ((*m)->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) !=
 			    RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
-		rte_raw_cksum(h, hlen) != 0xffff)
+		ip_cksum_fold(ip_cksum_words((const uint8_t *)h, hlen / 4)) != 0xffff)
 		return DROP_IP4_CKSUM;
 	/* What follows the packet is the link's padding. */
 	ip_trim(*m, l3 + total);
@@ -89,8 +90,8 @@ ip4_check_addresses(struct worker *w, struct pkt *p, const struct rte_ipv4_hdr *
 	const struct ip_ifc *ifc = &w->ip->ifcs[p->ifc];
 	uint32_t src = rte_be_to_cpu_32(h->src_addr);
 
-	key_map_v4(p->key.k.raddr, h->src_addr);
-	key_map_v4(p->key.k.laddr, h->dst_addr);
+	ip_map_v4(p->key.k.raddr, h->src_addr);
+	ip_map_v4(p->key.k.laddr, h->dst_addr);
 	if (ip4_martian(h->src_addr) || src >> 28 >= 14 || ip4_martian(h->dst_addr) ||
 		ip4_is_broadcast(ifc, h->src_addr) ||
 		ip_addr_find(w->ip, p->key.k.raddr, p->ifc) != NULL)

@@ -32,6 +32,30 @@ ip_cksum_words(const uint8_t *p, unsigned words32)
 	return sum;
 }
 
+/** Sum of len bytes in one piece. Short ones, headers mostly, are not worth a vector loop. */
+static inline uint16_t
+ip_cksum_bytes(const void *data, uint32_t len)
+{
+	const uint8_t *p = data;
+	uint64_t sum = 0, v;
+
+	if (len > 128)
+		return rte_raw_cksum(data, len);
+	for (; len >= 8; p += 8, len -= 8) {
+		memcpy(&v, p, 8);
+		sum += (v & UINT32_MAX) + (v >> 32);
+	}
+	if (len >= 4) {
+		sum += ip_cksum_words(p, 1);
+		p += 4;
+		len -= 4;
+	}
+	v = 0;
+	for (uint32_t i = 0; i < len; i++)
+		v |= rte_cpu_to_be_32((uint32_t)p[i] << (24 - 8 * i));
+	return ip_cksum_fold(sum + v);
+}
+
 /** Pseudo header of RFC 9293 section 3.1 or RFC 8200 section 8.1; a and b are mapped addresses. */
 static inline uint16_t
 ip_cksum_pseudo(const uint8_t a[16], const uint8_t b[16], uint8_t proto, uint32_t len)
@@ -62,7 +86,7 @@ ip_cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint16_t sum
 	}
 	for (; len > 0; m = m->next, off = 0) {
 		uint32_t n = RTE_MIN(len, m->data_len - off);
-		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
+		uint16_t part = ip_cksum_bytes(rte_pktmbuf_mtod_offset(m, const void *, off), n);
 
 		total += odd ? rte_bswap16(part) : part;
 		odd ^= n & 1;

@@ -23,9 +23,8 @@ ip_addr_slot(const uint8_t addr[16])
 	return (unsigned)(a * UINT64_C(0xbf58476d1ce4e5b9) >> 53) & (IP_OURS_SLOTS - 1);
 }
 
-/* The address of ours that equals addr. A link-local one counts on its own interface only. */
 struct ip_addr *
-ip_addr_find(const struct ip *ip, const uint8_t addr[16], unsigned ifc)
+ip_addr_look(const struct ip *ip, const uint8_t addr[16], unsigned ifc)
 {
 	bool local = ip_link_local(addr);
 	struct ip_addr *a;
@@ -67,6 +66,21 @@ ip_ours_add(struct ip *ip, struct ip_addr *a)
 	while (ip->ours[i] != NULL)
 		i = (i + 1) & (IP_OURS_SLOTS - 1);
 	ip->ours[i] = a;
+	ip->ours_filter |= UINT64_C(1) << (a->addr[15] & 63);
+}
+
+/* /31 and /32 have no broadcast address (RFC 3021). */
+static void
+ip_subnet_add(struct ip_ifc *f, const struct ip_addr *a)
+{
+	uint32_t hosts = a->prefix_len > 30 ? 0 : UINT32_MAX >> a->prefix_len;
+	uint32_t addr = ip_get32(a->addr + 12);
+
+	if (!ip_v4(a->addr) || hosts == 0)
+		return;
+	f->subnets[f->nsubnets].first_be = rte_cpu_to_be_32(addr & ~hosts);
+	f->subnets[f->nsubnets].last_be = rte_cpu_to_be_32(addr | hosts);
+	f->nsubnets++;
 }
 
 /* The interface identifier of RFC 4291 appendix A, under fe80::/64. */
@@ -162,37 +176,9 @@ ip_address_add(struct ip *ip, unsigned ifc, const uint8_t addr[16], uint8_t pref
 		return err;
 	f->naddrs++;
 	ip_ours_add(ip, a);
+	ip_subnet_add(f, a);
 	ip_changed(ip);
 	return 0;
-}
-
-static uint32_t
-ip4_mask(uint8_t prefix_len)
-{
-	return prefix_len == 0 ? 0 : UINT32_MAX << (32 - prefix_len);
-}
-
-/* 255.255.255.255, or a subnet's broadcast address or its network address (RFC 1122 section 3.3.6).
- * /31 and /32 have none (RFC 3021). */
-bool
-ip4_is_broadcast(const struct ip_ifc *ifc, uint32_t addr_be)
-{
-	uint32_t addr = rte_be_to_cpu_32(addr_be);
-
-	if (addr == UINT32_MAX)
-		return true;
-	for (unsigned i = 0; i < ifc->naddrs; i++) {
-		const struct ip_addr *a = &ifc->addrs[i];
-		uint32_t mask, net;
-
-		if (!ip_v4(a->addr) || a->prefix_len > 30)
-			continue;
-		mask = ip4_mask(a->prefix_len);
-		net = ip_get32(a->addr + 12) & mask;
-		if (addr == (net | ~mask) || addr == net)
-			return true;
-	}
-	return false;
 }
 
 /* How many leading bits two addresses share. */

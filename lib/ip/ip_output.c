@@ -93,11 +93,24 @@ ip_ttl(const struct ip_out *o)
 	return o->p->ttl != 0 ? o->p->ttl : IP_TTL_DEFAULT;
 }
 
+/* 16 random bits; four at a time are drawn. */
+static uint16_t
+ip_random_id(struct worker *w)
+{
+	struct ip_worker *self = ip_self(w);
+
+	if (self->ids == 0)
+		self->ids = worker_random(w);
+	self->ids >>= 16;
+	return (uint16_t)self->ids;
+}
+
 static void
 ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
-	struct rte_ipv4_hdr *h = rte_pktmbuf_mtod_offset(m, void *, o->ifc->l2_len);
+	uint8_t *h = rte_pktmbuf_mtod_offset(m, uint8_t *, o->ifc->l2_len);
+	uint32_t len_word, id_word, ttl_word, src, dst;
 	uint16_t frag = o->tx->df ? RTE_IPV4_HDR_DF_FLAG : 0, id = 0;
 
 	if (part != NULL) {
@@ -105,23 +118,29 @@ ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_
 		id = (uint16_t)part->id;
 	} else if (!o->tx->df) {
 		/* A router may fragment it; a packet with DF needs none (RFC 6864 section 4.1). */
-		id = (uint16_t)worker_random(w);
+		id = ip_random_id(w);
 	}
-	h->version_ihl = 0x45;
-	h->type_of_service = o->tx->tos;
-	h->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*h) + payload));
-	h->packet_id = rte_cpu_to_be_16(id);
-	h->fragment_offset = rte_cpu_to_be_16(frag);
-	h->time_to_live = ip_ttl(o);
-	h->next_proto_id = o->tx->proto;
-	h->hdr_checksum = 0;
-	h->src_addr = key_v4_be(o->k->laddr);
-	h->dst_addr = key_v4_be(o->k->raddr);
+	/* Summed in registers: to read back what was just written in pieces would take longer. */
+	len_word = rte_cpu_to_be_32(
+		UINT32_C(0x45) << 24 | (uint32_t)o->tx->tos << 16 | (20u + payload));
+	id_word = rte_cpu_to_be_32((uint32_t)id << 16 | frag);
+	ttl_word = rte_cpu_to_be_32((uint32_t)ip_ttl(o) << 24 | (uint32_t)o->tx->proto << 16);
+	src = key_v4_be(o->k->laddr);
+	dst = key_v4_be(o->k->raddr);
 	m->ol_flags |= RTE_MBUF_F_TX_IPV4;
-	if (o->ifc->off.tx_ip_cksum)
+	if (o->ifc->off.tx_ip_cksum) {
 		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	else
-		h->hdr_checksum = (uint16_t)~rte_raw_cksum(h, sizeof(*h));
+	} else {
+		uint16_t sum = (uint16_t)~ip_cksum_fold(
+			(uint64_t)len_word + id_word + ttl_word + src + dst);
+
+		ttl_word |= rte_cpu_to_be_32(rte_be_to_cpu_16(sum));
+	}
+	memcpy(h, &len_word, 4);
+	memcpy(h + 4, &id_word, 4);
+	memcpy(h + 8, &ttl_word, 4);
+	memcpy(h + 12, &src, 4);
+	memcpy(h + 16, &dst, 4);
 }
 
 static void
@@ -151,9 +170,8 @@ void
 ip_l3_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
-	m->l2_len = o->ifc->l2_len;
-	m->l3_len = o->v4 ? 20 : 40;
-	m->l4_len = o->tx->l4_len;
+	m->tx_offload =
+		rte_mbuf_tx_offload(o->ifc->l2_len, o->v4 ? 20 : 40, o->tx->l4_len, 0, 0, 0, 0);
 	ip_eth_header(o->ifc, rte_pktmbuf_mtod(m, uint8_t *), NULL,
 		o->v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	if (o->v4)
@@ -206,7 +224,6 @@ ip_prepend(struct worker *w, struct rte_mbuf *m, uint16_t len)
 	}
 	/* What the packet came with, if it is one that was received, says nothing now. */
 	h->ol_flags = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
-	h->tx_offload = 0;
 	rte_pktmbuf_prepend(h, len);
 	return h;
 }

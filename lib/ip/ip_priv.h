@@ -90,6 +90,7 @@ struct ip_ifc_count {
 
 struct ip_worker {
 	struct ip_bucket errors, echoes;
+	uint64_t ids; /* random bits for identifications */
 	_Atomic uint64_t stat[IP_STAT_MAX];
 	struct ip_ifc_count ifc[WORKER_IFC_MAX];
 	struct ip_bucket peers[IP_PEERS];
@@ -133,6 +134,10 @@ struct ip_ifc {
 	bool announced; /* for the first time; tick_lock */
 	unsigned naddrs;
 	struct ip_addr addrs[IP_IFC_ADDRS];
+	unsigned nsubnets; /* IPv4, of those that have a broadcast address */
+	struct {
+		uint32_t first_be, last_be;
+	} subnets[IP_IFC_ADDRS];
 	uint8_t rs_left; /* router solicitations still to be sent; tick_lock */
 	uint32_t rs_next_ms; /* tick_lock */
 	struct ip_router router;
@@ -198,6 +203,7 @@ struct ip {
 	struct ip_worker *workers; /* one each, and the control thread's */
 	_Atomic uint32_t gen; /* of addresses and routes; never 0 */
 	unsigned nifcs;
+	uint64_t ours_filter; /* a bit for the low 6 bits of each of our addresses */
 	struct ip_addr *ours[IP_OURS_SLOTS];
 	struct rte_fib *fib4;
 	struct rte_fib6 *fib6;
@@ -313,9 +319,30 @@ bool ip_echo_ok(struct worker *w);
 void ip_changed(struct ip *ip);
 
 /* ip_ifc.c */
-struct ip_addr *ip_addr_find(const struct ip *ip, const uint8_t addr[16], unsigned ifc);
+struct ip_addr *ip_addr_look(const struct ip *ip, const uint8_t addr[16], unsigned ifc);
 bool ip_addr_usable(const struct ip *ip, const uint8_t addr[16], unsigned ifc);
-bool ip4_is_broadcast(const struct ip_ifc *ifc, uint32_t addr_be);
+
+/* The address of ours that equals addr. A link-local one counts on its own interface only. */
+static inline struct ip_addr *
+ip_addr_find(const struct ip *ip, const uint8_t addr[16], unsigned ifc)
+{
+	/* Most sources are told from ours by six bits. */
+	if ((ip->ours_filter >> (addr[15] & 63) & 1) == 0)
+		return NULL;
+	return ip_addr_look(ip, addr, ifc);
+}
+
+/* 255.255.255.255, or a subnet's broadcast address or its network address (RFC 1122 section 3.3.6). */
+static inline bool
+ip4_is_broadcast(const struct ip_ifc *ifc, uint32_t addr_be)
+{
+	bool is = addr_be == UINT32_MAX;
+
+	for (unsigned i = 0; i < ifc->nsubnets; i++)
+		is |= addr_be == ifc->subnets[i].first_be || addr_be == ifc->subnets[i].last_be;
+	return is;
+}
+
 const struct ip_addr *ip_ifc_source(const struct ip_ifc *ifc, const uint8_t peer[16]);
 unsigned ip_common_bits(const uint8_t a[16], const uint8_t b[16]);
 bool ip_on_link(const struct ip_ifc *ifc, const uint8_t addr[16]);
@@ -354,14 +381,30 @@ struct rte_mbuf *icmp_advice(struct worker *w, struct rte_mbuf *m, uint16_t off,
 void arp_input(struct worker *w, struct rte_mbuf *m);
 void ndp_input(struct worker *w, struct rte_mbuf *m);
 
-/* Turn a fragment or transport packet's key complete: kind, zone, hash. */
+/* As key_map_v4, in two stores as wide as the loads that follow, which then need not wait. */
+static inline void
+ip_map_v4(uint8_t addr[16], uint32_t v4_be)
+{
+	uint64_t words[2] = {0, rte_cpu_to_be_64(UINT64_C(0xffff) << 32 | rte_be_to_cpu_32(v4_be))};
+
+	memcpy(addr, &words[0], 8);
+	memcpy(addr + 8, &words[1], 8);
+}
+
+/* Complete the key of a packet whose addresses, ports and protocol stand in it: kind, zone, hash.
+ * The last 8 bytes are written as one word, since that is how they are read next. */
 static inline void
 ip_key_done(struct worker *w, struct pkt *p, enum key_kind kind)
 {
-	p->key.k.kind = (uint8_t)kind;
-	p->key.k.zone = ip_zone(p->key.k.raddr, p->key.k.laddr, p->ifc);
+	struct key *k = &p->key.k;
+	uint64_t tail = (uint64_t)rte_be_to_cpu_16(k->rport_be) << 48 |
+		(uint64_t)rte_be_to_cpu_16(k->lport_be) << 32 | (uint64_t)k->proto << 24 |
+		(uint64_t)kind << 16 | rte_be_to_cpu_16(ip_zone(k->raddr, k->laddr, p->ifc));
+
+	tail = rte_cpu_to_be_64(tail);
+	memcpy(&k->rport_be, &tail, 8);
 	p->key.pad = 0;
-	p->hash = key_hash(&w->ip->secret, &p->key.k);
+	p->hash = key_hash(&w->ip->secret, k);
 }
 
 /* icmp.c */
