@@ -53,7 +53,7 @@ int control_fd(const struct control *ctl);
 
 /**
  * Serve all clients that are ready, at most one request each. Never blocks. Goes online as a
- * reader of the stack (stack_control_online) for at most some 10 ms per request.
+ * reader of the stack (stack_control_online) for a few ms per request.
  *
  * Control thread, after stack_control_join.
  */

@@ -19,7 +19,7 @@
 #define CONTROL_LINE_MAX   4096 /* bytes of a request, the newline included */
 #define CONTROL_PAGE_ROWS  1000 /* most rows of a page */
 #define CONTROL_PAGE_SLOTS 4096 /* slots that are looked at between two looks at the clock */
-#define CONTROL_PAGE_US    10000 /* a page ends after this time, full or not */
+#define CONTROL_PAGE_US    3000 /* a page ends after this time, full or not */
 #define CONTROL_QUIET_US   10000000 /* a client that is quiet for so long makes room for a new one */
 
 struct control_client {
