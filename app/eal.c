@@ -3,7 +3,9 @@
  */
 #include "eal.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,9 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
-#define ARGS_MAX 128
+#define ARGS_MAX    128
+#define PREFIX      "convd-"
+#define RUNTIME_DIR "/var/run/dpdk"
 
 struct args {
 	char *v[ARGS_MAX + 1];
@@ -101,7 +105,7 @@ static void
 args_make(struct args *a, const struct config *c, char **more, unsigned nmore)
 {
 	args_add(a, "convd");
-	args_add(a, "--file-prefix=convd-%d", getpid());
+	args_add(a, "--file-prefix=" PREFIX "%d", getpid());
 	args_add(a, "--no-telemetry");
 	args_add(a, "--iova-mode=va");
 	args_add(a, "--main-lcore=0");
@@ -120,6 +124,56 @@ args_make(struct args *a, const struct config *c, char **more, unsigned nmore)
 		args_add(a, "%s", c->eal.args[i]);
 	for (unsigned i = 0; i < nmore; i++)
 		args_add(a, "%s", more[i]);
+}
+
+/** Remove the folder that EAL made for a prefix, with what a crash may have left in it. */
+static void
+runtime_remove(const char *prefix)
+{
+	char path[512];
+	struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), RUNTIME_DIR "/%s", prefix);
+	d = opendir(path);
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	(void)closedir(d);
+	(void)rmdir(path);
+}
+
+/** Each instance has a folder named after its process; those of the dead are of no use to anybody. */
+static void
+runtime_sweep(void)
+{
+	struct dirent *e;
+	DIR *d = opendir(RUNTIME_DIR);
+	char *end;
+	long pid;
+
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0)
+			continue;
+		pid = strtol(e->d_name + strlen(PREFIX), &end, 10);
+		if (pid > 0 && *end == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+			runtime_remove(e->d_name);
+	}
+	(void)closedir(d);
+}
+
+void
+eal_end(void)
+{
+	char prefix[32];
+
+	(void)rte_eal_cleanup();
+	(void)snprintf(prefix, sizeof(prefix), PREFIX "%d", getpid());
+	runtime_remove(prefix);
 }
 
 const char *
@@ -146,6 +200,7 @@ eal_start(const struct config *c, char **more, unsigned nmore, char *fault, size
 	struct args a = {.n = 0}, given;
 	int err = 0;
 
+	runtime_sweep();
 	args_make(&a, c, more, nmore);
 	given = a; /* EAL reorders and overwrites the pointers that it gets */
 	if (a.lost) {

@@ -25,3 +25,6 @@ const char *eal_complaint(void);
 
 /** From now on EAL's log goes to stderr as it comes. */
 void eal_ready(void);
+
+/** End EAL, and leave nothing of it on disk. */
+void eal_end(void);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_eal.h>
 #include <rte_log.h>
 
 #include "daemon.h"
@@ -171,14 +170,14 @@ serve(const struct options *o, const struct config *c)
 	}
 	d = daemon_start(o->config, c, stderr);
 	if (d == NULL) {
-		(void)rte_eal_cleanup();
+		eal_end();
 		return EXIT_CONFIG;
 	}
 	err = daemon_run(d);
 	if (err != 0)
 		(void)fprintf(stderr, "convd: %s\n", strerror(-err));
 	daemon_free(d);
-	(void)rte_eal_cleanup();
+	eal_end();
 	return err == 0 ? EXIT_OK : EXIT_RUNNING;
 }
 

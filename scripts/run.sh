@@ -47,7 +47,8 @@ cp "$here/config/convd.schema.json" "$dir/" 2>/dev/null
 
 ip netns add "$ns" || exit 1
 in_ns ip link set lo up
-in_ns "$build/app/convd" --config "$dir/convd.json" >"$log" 2>&1 &
+# Not in_ns: the process id must be that of convd itself.
+ip netns exec "$ns" "$build/app/convd" --config "$dir/convd.json" >"$log" 2>&1 &
 pid=$!
 n=0
 until grep -q '^convd: ready' "$log"; do
