@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_malloc.h>
+
 #include "daemon_priv.h"
 
 static void
@@ -69,6 +71,19 @@ banner_listener(const struct config_listener *l, FILE *to)
 							   : "");
 }
 
+/** What EAL's heaps have given away, in bytes. */
+static uint64_t
+memory_in_use(void)
+{
+	struct rte_malloc_socket_stats stats;
+	uint64_t bytes = 0;
+
+	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++)
+		if (rte_malloc_get_socket_stats(socket, &stats) == 0)
+			bytes += stats.heap_allocsz_bytes;
+	return bytes;
+}
+
 void
 banner_print(const struct daemon *d, FILE *to)
 {
@@ -83,9 +98,10 @@ banner_print(const struct daemon *d, FILE *to)
 	for (unsigned i = 0; i < c->workers.count; i++)
 		(void)fprintf(to, " %d", d->cores[i]);
 	(void)fprintf(to,
-		"\nmemory: %u MB%s; %u conversations at %lu bytes, %u packet buffers: %lu MB\n",
-		c->eal.memory_mb, c->eal.hugepages ? " of huge pages" : " without huge pages",
-		d->conversations, d->memory.per_conversation, d->mbufs, d->memory.total >> 20);
+		"\nmemory: %lu of %u MB%s in use; %u conversations at %lu bytes, %u packet buffers\n",
+		memory_in_use() >> 20, c->eal.memory_mb,
+		c->eal.hugepages ? " of huge pages" : " without huge pages", d->conversations,
+		d->memory.per_conversation, d->mbufs);
 	(void)fprintf(to, "listeners:\n");
 	for (unsigned i = 0; i < c->nlisteners; i++)
 		banner_listener(&c->listeners[i], to);

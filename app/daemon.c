@@ -18,7 +18,7 @@
 #define MBUFS_MIN         8191
 #define MBUFS_MAX         262143
 #define MBUFS_SHARE       4 /* a quarter of the memory is for packet buffers */
-#define MEMORY_USABLE     90 /* percent: EAL's heap has costs of its own */
+#define MEMORY_USABLE     95 /* percent: EAL's heap has costs of its own */
 #define CONVERSATIONS_MIN 64
 #define FRAGMENTS_MAX     4096
 #define LINK_HEADERS      22 /* Ethernet, a VLAN tag, FCS */

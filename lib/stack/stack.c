@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
@@ -19,6 +21,7 @@
 #define SMALL_ROOM   (RTE_PKTMBUF_HEADROOM + 256) /* headers, and payloads short enough to copy */
 #define PAYLOAD_ROOM (RTE_PKTMBUF_HEADROOM + 2048)
 #define MBUF_CACHE   256
+#define FIXED_BYTES  (16 << 20) /* neighbours, workers, counters */
 
 static struct rte_mempool *
 stack_pool(struct stack *s, const char *suffix, uint16_t room)
@@ -334,6 +337,18 @@ stack_spread(const struct stack *s)
 	return s->spread;
 }
 
+/** Bytes of one packet buffer. Without huge pages none may cross a page (rte_mempool_op_calc_mem_size_helper). */
+static uint64_t
+stack_mbuf_bytes(uint16_t room)
+{
+	uint64_t bytes = RTE_CACHE_LINE_SIZE + sizeof(struct rte_mbuf) + PKT_PRIV_SIZE + room;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!rte_eal_has_hugepages() && bytes < page)
+		bytes = page / (page / bytes);
+	return bytes + 2 * sizeof(void *); /* its place in the pool's stack */
+}
+
 void
 stack_memory(const struct stack_conf *conf, struct stack_memory *ret)
 {
@@ -346,15 +361,14 @@ stack_memory(const struct stack_conf *conf, struct stack_memory *ret)
 	};
 	uint16_t room = conf->mbuf_data_room != 0 ? conf->mbuf_data_room : PAYLOAD_ROOM;
 	struct conv_table_conf cc = {0}, more;
-	uint64_t mbuf = sizeof(struct rte_mbuf) + PKT_PRIV_SIZE + RTE_CACHE_LINE_SIZE;
 
 	stack_conv_conf(conf, &cc);
 	more = cc;
 	more.limit[NODE_CONV] += 1 << 20;
 	*ret = (struct stack_memory){
 		.nodes = conv_memory(&cc, ops),
-		.mbufs = conf->mbufs * (2 * mbuf + room + SMALL_ROOM),
+		.mbufs = conf->mbufs * (stack_mbuf_bytes(room) + stack_mbuf_bytes(SMALL_ROOM)),
 	};
 	ret->per_conversation = (conv_memory(&more, ops) - ret->nodes) >> 20;
-	ret->total = ret->nodes + ret->mbufs;
+	ret->total = ret->nodes + ret->mbufs + FIXED_BYTES;
 }
