@@ -53,7 +53,7 @@ struct acked {
 
 /** Elements up to ack have arrived: out of the queue with them. */
 static void
-tcp_ack_queue(struct worker *w, struct tcp_conv *tc, uint32_t ack, struct acked *a)
+tcp_ack_queue(struct tcp_conv *tc, uint32_t ack, struct acked *a)
 {
 	struct rte_mbuf *m;
 
@@ -81,7 +81,6 @@ tcp_ack_queue(struct worker *w, struct tcp_conv *tc, uint32_t ack, struct acked 
 		}
 		tcp_send_pop(tc);
 	}
-	(void)w;
 }
 
 /** RTT by the clock where Karn allows it, else by the echoed timestamp (RFC 7323 section 4.1). */
@@ -111,7 +110,7 @@ tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 	uint32_t acked = p->tcp.ack - tc->snd_una;
 	struct acked a = {0, false};
 
-	tcp_ack_queue(w, tc, p->tcp.ack, &a);
+	tcp_ack_queue(tc, p->tcp.ack, &a);
 	tc->snd_una = p->tcp.ack;
 	tc->retries = 0;
 	tcp_ack_rtt(w, tc, p, &a);

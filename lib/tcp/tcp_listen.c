@@ -241,9 +241,25 @@ tcp_half_open_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	tcp_half_open_send(w, h);
 }
 
-/** What the handshake agreed on, as an established conversation. */
+/** RTT of the handshake: by the clock if SYN-ACK went out once (Karn), else by the echoed timestamp. */
 static void
-tcp_half_open_fill(struct worker *w, const struct tcp_half_open *h, struct tcp_conv *tc)
+tcp_half_open_rtt(
+	struct worker *w, const struct tcp_half_open *h, struct tcp_conv *tc, const struct pkt *p)
+{
+	uint32_t ms = worker_since_ms(w, h->sent_ms);
+
+	if (h->sends > 1) {
+		ms = tcp_ts_now(w, &h->cn.n.key) - p->tcp.ts_ecr;
+		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms > TCP_RTO_MAX_MS)
+			return;
+	}
+	tcp_rtt_sample(tc, ms * 1000);
+}
+
+/** What the handshake agreed on, as an established conversation; p: the last ACK of it. */
+static void
+tcp_half_open_fill(
+	struct worker *w, const struct tcp_half_open *h, struct tcp_conv *tc, const struct pkt *p)
 {
 	struct conv *c = &tc->c;
 
@@ -269,8 +285,7 @@ tcp_half_open_fill(struct worker *w, const struct tcp_half_open *h, struct tcp_c
 	tc->snd_wl2 = h->iss;
 	if (h->sends > 1)
 		tc->flags |= TCPF_SYN_RESENT;
-	else
-		tcp_rtt_sample(tc, worker_since_ms(w, h->sent_ms) * 1000);
+	tcp_half_open_rtt(w, h, tc, p);
 	tcp_cc(tc)->init(tc);
 }
 
@@ -291,7 +306,7 @@ tcp_half_open_ack(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 		drop(w, m, DROP_CONV_LIMIT);
 		return;
 	}
-	tcp_half_open_fill(w, h, (struct tcp_conv *)cn);
+	tcp_half_open_fill(w, h, (struct tcp_conv *)cn, pkt_of(m));
 	TCP_COUNT(w, passive_opens);
 	TCP_COUNT(w, established);
 	LISTENER_ADD(w, h->l, accepted, 1);
@@ -315,6 +330,9 @@ tcp_half_open_seq(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 	if ((p->tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && p->tcp.seq == h->irs) {
 		if (worker_since_ms(w, h->sent_ms) >= TCP_SYNACK_GAP_MS) {
 			TCP_COUNT(w, syn_acks_resent);
+			/* The peer measures by this echo: its last SYN's, not its first's. */
+			if (seq_lt(h->ts_recent, p->tcp.ts_val))
+				h->ts_recent = p->tcp.ts_val;
 			if (h->sends < TCP_SYNACK_SENDS)
 				h->sends++; /* no RTT from this handshake */
 			tcp_half_open_send(w, h);

@@ -115,10 +115,9 @@ enum tcp_state {
 #define TCPF_FAST    0x80000000u /* one lost segment goes whatever cwnd says: fast retransmit */
 
 /* Flags of an element of the send queue (pkt->tx.flags). */
-#define TCP_TX_SACKED       0x01
-#define TCP_TX_LOST         0x02
-#define TCP_TX_RETRANS      0x04 /* sent again since it was marked lost */
-#define TCP_TX_ONCE_RETRANS 0x08 /* sent again, ever */
+#define TCP_TX_SACKED  0x01
+#define TCP_TX_LOST    0x02
+#define TCP_TX_RETRANS 0x04 /* sent again since it was marked lost */
 
 struct tcp_cc;
 

@@ -120,6 +120,7 @@ test_syn_again(void **state)
 {
 	struct wire *w = wire_open(&plain);
 	struct wire_conn k;
+	struct wire_seg s;
 
 	(void)state;
 	wire_conn(w, &k);
@@ -130,8 +131,12 @@ test_syn_again(void **state)
 	wire_silent(w);
 	wire_run(w, 500);
 	wire_send(&k, SYN, 0, 0, 0);
-	wire_expect(&k, SYN | ACK, 0, 1, 0);
-	w = k.w;
+	s = wire_expect(&k, SYN | ACK, 0, 1, 0);
+	/* The echo is the last SYN's, and ours measures the last SYN-ACK. */
+	assert_int_equal(s.ts_ecr, (uint32_t)(wire_now_us(w) / 1000) + 77);
+	wire_run(w, 30);
+	wire_expect_accept(&k);
+	assert_in_range(wire_status(&k).srtt_us, 29000, 31000);
 	wire_close(w);
 }
 
@@ -265,10 +270,11 @@ test_listener_gone(void **state)
 	wire_close(w);
 }
 
+/* Data, and even FIN, may come with the ACK that completes the handshake. */
 static void
 test_data_with_last_ack(void **state)
 {
-	struct wire_conf conf = {.service = {.echo = true}};
+	struct wire_conf conf = {.service = {.echo = true, .close_on_fin = true}};
 	struct wire *w = wire_open(&conf);
 	struct wire_conn k;
 
@@ -278,6 +284,10 @@ test_data_with_last_ack(void **state)
 	wire_expect(&k, SYN | ACK, 0, 1, 0);
 	wire_state(&k, "SYN-RECEIVED");
 	assert_int_equal(k.accepted, 0);
+	wire_accepting(&k);
+	wire_send(&k, ACK | PSH | FIN, 1, 1, 100);
+	assert_int_equal(k.accepted, 1);
+	wire_expect(&k, ACK | FIN, 1, 102, 100);
 	wire_close(w);
 }
 

@@ -666,9 +666,21 @@ wire_discard(struct wire *w)
 void
 wire_accept(struct wire_conn *k)
 {
-	k->w->accepting = k;
 	wire_send(k, SYN, 0, 0, 0);
 	wire_expect(k, SYN | ACK, 0, 1, 0);
+	wire_expect_accept(k);
+}
+
+void
+wire_accepting(struct wire_conn *k)
+{
+	k->w->accepting = k;
+}
+
+void
+wire_expect_accept(struct wire_conn *k)
+{
+	wire_accepting(k);
 	wire_send(k, ACK, 1, 1, 0);
 	assert_int_equal(k->accepted, 1);
 	assert_non_null(k->c);

@@ -128,6 +128,10 @@ bool wire_next(struct wire *w, struct wire_conn *k, struct wire_seg *ret);
 
 /** Handshake with us as server. k->c is set. */
 void wire_accept(struct wire_conn *k);
+/** The next call that is accepted is this one. */
+void wire_accepting(struct wire_conn *k);
+/** The last ACK of a handshake; k->c is set. */
+void wire_expect_accept(struct wire_conn *k);
 /** Handshake with us as client. */
 void wire_connect(struct wire_conn *k);
 
