@@ -21,6 +21,7 @@
 #define MEMORY_USABLE     95 /* percent: EAL's heap has costs of its own */
 #define CONVERSATIONS_MIN 64
 #define FRAGMENTS_MAX     4096
+#define LAST_ACK_MS       1000 /* longer than a packet waits in a ring or a backlog */
 #define LINK_HEADERS      22 /* Ethernet, a VLAN tag, FCS */
 
 void
@@ -137,6 +138,7 @@ daemon_stack(struct daemon *d)
 		.mbuf_data_room = daemon_data_room(c),
 		.udp_idle_ms = c->limits.udp_idle_seconds * 1000,
 		.tcp.time_wait_ms = c->tcp.time_wait_seconds * 1000,
+		.tcp.last_ack_ms = c->workers.spread == STACK_SPREAD_PACKET ? LAST_ACK_MS : 0,
 		.socket_id = SOCKET_ID_ANY,
 		.io = {daemon_rx, daemon_tx, daemon_clock, d},
 	};

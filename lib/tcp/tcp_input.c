@@ -198,8 +198,13 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
 		return true;
 	case TCP_LAST_ACK:
-		tcp_end(w, tc, CONV_END_CLOSED);
-		return false;
+		if (w->tcp->conf.last_ack_ms == 0) {
+			tcp_end(w, tc, CONV_END_CLOSED);
+			return false;
+		}
+		tc->c.cn.state = TCP_TIME_WAIT;
+		tc->misc_at = tcp_deadline(w, w->tcp->conf.last_ack_ms);
+		return true;
 	default:
 		return true;
 	}

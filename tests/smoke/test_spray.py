@@ -35,7 +35,7 @@ def test_spray(make, device):
     end = lab.settle()
     print(f"resets sent {end['tcp']['resets_out']}, received {end['tcp']['resets_in']}; retransmits "
           f"{end['tcp']['retransmits']}; drops { {k: v for k, v in end['drops'].items() if v} }")
-    assert end["tcp"]["resets_in"] == 0
+    assert end["tcp"]["resets_in"] == end["tcp"]["resets_out"] == 0
     assert end["conv"]["conversations"]["born"] == 2 * (IN_A_ROW + AT_ONCE)
     assert end["drops"]["backlog_full"] == end["drops"]["conv_limit"] == end["drops"]["no_mbuf"] == 0
     print(f"backlog pushes {end['conv']['backlog_pushes']}, "
