@@ -3,8 +3,9 @@
 BUILD ?= build
 SEEDS ?= 200
 COUNT ?= 10000
+MB ?= 1000
 
-.PHONY: help run test build lint sim spray asan install bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim spray bulk asan install bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -13,6 +14,7 @@ help:
 	@echo "make lint        gcc and clang with -Werror, clang-format, clang-tidy, cppcheck"
 	@echo "make sim         echo through a hostile link in virtual time (SEEDS=$(SEEDS))"
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
+	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -45,6 +47,10 @@ sim: build
 spray: build
 	@scripts/deps.sh test
 	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/spray.sh $(COUNT)
+
+bulk: build
+	@scripts/deps.sh test
+	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/bulk.sh $(MB)
 
 asan:
 	@scripts/deps.sh build
