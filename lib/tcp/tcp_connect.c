@@ -173,7 +173,8 @@ tcp_syn_sent_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
 			return;
 		ms = tcp_ts_now(w, &tc->c.cn.n.key) - p->tcp.ts_ecr;
-		if (ms > TCP_RTO_MAX_MS)
+		/* Longer than the pause of SYN-ACK's retransmission: that may be what it is. */
+		if (ms >= TCP_RTO_INIT_MS)
 			return;
 	}
 	tcp_rtt_sample(tc, ms * 1000);

@@ -241,7 +241,8 @@ tcp_half_open_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	tcp_half_open_send(w, h);
 }
 
-/** RTT of the handshake: by the clock if SYN-ACK went out once (Karn), else by the echoed timestamp. */
+/** RTT of the handshake: by the clock if SYN-ACK went out once (Karn), else by the echoed timestamp; what is longer than
+ * a retransmission's pause may be that pause. */
 static void
 tcp_half_open_rtt(
 	struct worker *w, const struct tcp_half_open *h, struct tcp_conv *tc, const struct pkt *p)
@@ -250,7 +251,7 @@ tcp_half_open_rtt(
 
 	if (h->sends > 1) {
 		ms = tcp_ts_now(w, &h->cn.n.key) - p->tcp.ts_ecr;
-		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms > TCP_RTO_MAX_MS)
+		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms >= TCP_RTO_INIT_MS)
 			return;
 	}
 	tcp_rtt_sample(tc, ms * 1000);
