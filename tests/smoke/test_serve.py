@@ -67,9 +67,12 @@ def test_http_not_found(lab, us):
     assert curl(lab, "-o", "/dev/null", "-w", "%{http_code}", url(us, "/nowhere")) == "404"
 
 
-def test_http_bad_request(lab, us):
-    said = lab.client.run("nc", "-N", "-w", "10", us, "80", input="GARBAGE\r\n\r\n").stdout
-    assert said.startswith("HTTP/1.1 400 "), said
+@pytest.mark.parametrize("request_line, status", [
+    ("GET / HTTP/x.y", 400), ("GET  HTTP/1.1", 400), ("POST / HTTP/1.1", 405), ("BREW / HTTP/1.1", 501)])
+def test_http_refuses(lab, us, request_line, status):
+    text = f"{request_line}\r\nHost: x\r\n\r\n"
+    said = lab.client.run("nc", "-N", "-w", "10", us, "80", input=text).stdout
+    assert said.startswith(f"HTTP/1.1 {status} "), said
 
 
 def test_http_keeps_alive(lab, us):
