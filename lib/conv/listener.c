@@ -184,7 +184,12 @@ static bool
 prefix_holds(const struct prefix *p, const uint8_t addr[16])
 {
 	unsigned bytes = p->len / 8, bits = p->len % 8;
+	struct key k;
 
+	/* An IPv6 prefix as short as ::/0 holds no IPv4 peers, mapped as they are. */
+	memcpy(k.laddr, addr, sizeof(k.laddr));
+	if (p->len < 96 && key_is_v4(&k))
+		return false;
 	if (memcmp(p->addr, addr, bytes) != 0)
 		return false;
 	return bits == 0 || ((p->addr[bytes] ^ addr[bytes]) & (0xff << (8 - bits)) & 0xff) == 0;

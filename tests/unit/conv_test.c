@@ -914,6 +914,13 @@ test_listener(void **state)
 	assert_false(listener_allows(l, a.b));
 	a = test_addr("9.1.2.3");
 	assert_false(listener_allows(l, a.b));
+	l->deny[0] = (struct prefix){.len = 0}; /* ::/0 */
+	a = test_addr("10.1.2.3");
+	assert_true(listener_allows(l, a.b));
+	l->allow[0] = (struct prefix){.len = 0};
+	assert_false(listener_allows(l, a.b));
+	a = test_addr("fd00::1");
+	assert_false(listener_allows(l, a.b));
 	LISTENER_ADD(&net.w[1], l, convs, 1);
 	listener_close(w, l);
 	k.lport_be = (uint16_t)(80 << 8);
