@@ -52,6 +52,9 @@ struct control {
 #define CONTROL_LIMIT     "limit" /* too many clients */
 #define CONTROL_FAILED    "failed" /* no memory */
 
+/** What the kinds of node are called. */
+extern const char *const control_kinds[NODE_KINDS];
+
 /** CLOCK_MONOTONIC. */
 uint64_t control_now_us(void);
 

@@ -10,7 +10,7 @@
 
 #include "control_priv.h"
 
-static const char *const control_kinds[NODE_KINDS] = {
+const char *const control_kinds[NODE_KINDS] = {
 	[NODE_CONV] = "conversations",
 	[NODE_HALF_OPEN] = "half_open",
 	[NODE_TIME_WAIT] = "time_wait",

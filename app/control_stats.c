@@ -66,15 +66,8 @@ control_stats_workers(struct stack *s, struct control_json *out)
 static void
 control_stats_kinds(const struct stack_stats *st, struct control_json *out)
 {
-	static const char *const kinds[NODE_KINDS] = {
-		[NODE_CONV] = "conversations",
-		[NODE_HALF_OPEN] = "half_open",
-		[NODE_TIME_WAIT] = "time_wait",
-		[NODE_FRAGMENTS] = "fragments",
-	};
-
 	for (unsigned kind = 0; kind < NODE_KINDS; kind++) {
-		control_json_object(out, kinds[kind]);
+		control_json_object(out, control_kinds[kind]);
 		control_json_u64(out, "live", st->live[kind]);
 		control_json_u64(out, "limit", st->limit[kind]);
 		control_json_u64(out, "born", st->conv.born[kind]);
