@@ -70,8 +70,8 @@ struct proto {
 	int (*connect)(struct worker *w, const struct service *s, const struct key *k,
 		struct conv **ret_c);
 
-	/** Next packet of data in order, or NULL. Its bytes are pkt->data_off, data_len (datagram bounds kept on UDP).
-	 * The caller owns it; taking it opens the window. */
+	/** Next packet of data in order, or NULL: cut to its payload (pkt->data_off 0), datagram bounds kept on
+	 * UDP, so that it can be given to write as it is. The caller owns it; taking it opens the window. */
 	struct rte_mbuf *(*read)(struct worker *w, struct conv *c);
 	/** Send m: payload only (all of m's bytes). Consumes m in all cases; one write may go past write_room, none may start at 0.
 	 * @return 0; -EPIPE (sending side closed), -ENOBUFS */
@@ -149,11 +149,12 @@ struct service {
 	void (*recv)(struct worker *w, struct conv *c);
 	/** There is room to write again. */
 	void (*drain)(struct worker *w, struct conv *c);
-	/** Somebody kicked it (conv_kick). */
+	/** Somebody kicked it (conv_kick). May come once without cause. */
 	void (*kicked)(struct worker *w, struct conv *c);
-	/** The peer will send no more; all it sent has been read, or stands to be read. */
+	/** The peer will send no more; all it sent has been read, or stands to be read. A service
+	 * without it is closed when all has been read. */
 	void (*shutdown)(struct worker *w, struct conv *c);
-	/** It is over; last call. */
+	/** It is over; last call, and the only one after close. */
 	void (*hangup)(struct worker *w, struct conv *c, enum conv_end why);
 
 	/** UDP listeners with one conversation for all peers: a datagram, whole, with its peer in pkt->key.

@@ -26,7 +26,7 @@ ip_cksum_words(const uint8_t *p, unsigned words32)
 	for (unsigned i = 0; i < words32; i++) {
 		uint32_t v;
 
-		memcpy(&v, p + 4 * i, 4);
+		memcpy(&v, p + (size_t)4 * i, 4);
 		sum += v;
 	}
 	return sum;

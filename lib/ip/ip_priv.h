@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 /* <rte_ip.h> includes it, and its struct ip is not ours. */
-#define ip netinet_ip
+#define ip netinet_ip /* NOLINT(readability-identifier-naming) */
 #include <netinet/ip.h>
 #undef ip
 

@@ -204,7 +204,7 @@ ndp_mld_report(struct worker *w, unsigned ifc)
 	uint16_t n = 0;
 
 	for (unsigned i = 0; i < f->naddrs; i++) {
-		uint8_t *r = b + 8 + 20 * n;
+		uint8_t *r = b + 8 + (size_t)20 * n;
 
 		if (ip_v4(f->addrs[i].addr))
 			continue;
