@@ -17,17 +17,17 @@
 #include "key.h"
 #include "node.h"
 
-#define IPHT_ZONE_ANY6 6  /* zone of a listener on every IPv6 address */
+#define IPHT_ZONE_ANY6 6 /* zone of a listener on every IPv6 address */
 #define IPHT_BURST_MAX 64 /* most keys of one ipht_look_burst */
 #define IPHT_NAME_MAX  20 /* most bytes of a table's name */
 
 struct ipht;
 
 struct ipht_conf {
-	const char *name;	  /* unique in the process, <= 20 bytes */
-	uint32_t limit;		  /* most nodes at once; the table has twice as many slots */
-	uint32_t listeners;	  /* most listening (address, port, protocol) triples */
-	int socket_id;		  /* NUMA node, or SOCKET_ID_ANY */
+	const char *name; /* unique in the process, <= 20 bytes */
+	uint32_t limit; /* most nodes at once; the table has twice as many slots */
+	uint32_t listeners; /* most listening (address, port, protocol) triples */
+	int socket_id; /* NUMA node, or SOCKET_ID_ANY */
 	struct key_secret secret; /* drawn by the caller */
 };
 

@@ -13,7 +13,7 @@
 
 /** What a key names. */
 enum key_kind {
-	KEY_TUPLE = 0,	/* a conversation: addresses, ports, protocol */
+	KEY_TUPLE = 0, /* a conversation: addresses, ports, protocol */
 	KEY_FRAGMENT = 1, /* a datagram in pieces: addresses, identification, protocol */
 	KEY_LISTENER = 2, /* a listener: local address and port, protocol */
 };
@@ -26,13 +26,13 @@ enum key_kind {
  * the two ports together hold the identification (IPv4: in rport_be, lport_be 0).
  */
 struct key {
-	uint8_t raddr[16];  /* the peer's address, network order */
-	uint8_t laddr[16];  /* our address, network order */
-	uint16_t rport_be;  /* the peer's port */
-	uint16_t lport_be;  /* our port */
-	uint8_t proto;	    /* IPPROTO_TCP, IPPROTO_UDP, ... */
-	uint8_t kind;	    /* enum key_kind */
-	uint16_t zone;	    /* 1 + interface for link-local addresses (RFC 4007), else 0 */
+	uint8_t raddr[16]; /* the peer's address, network order */
+	uint8_t laddr[16]; /* our address, network order */
+	uint16_t rport_be; /* the peer's port */
+	uint16_t lport_be; /* our port */
+	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP, ... */
+	uint8_t kind; /* enum key_kind */
+	uint16_t zone; /* 1 + interface for link-local addresses (RFC 4007), else 0 */
 };
 _Static_assert(sizeof(struct key) == 40, "a key is 40 bytes, without padding");
 

@@ -24,29 +24,30 @@
  *   63            40 39            16 15     0
  *   [ generation 24 ][   refs 24     ][ flags ]
  */
-#define NODE_REF	(UINT64_C(1) << 16)
-#define NODE_REFS_MASK	(UINT64_C(0xffffff) << 16)
-#define NODE_GEN_SHIFT	40
-#define NODE_GEN_ONE	(UINT64_C(1) << NODE_GEN_SHIFT)
-#define NODE_GEN_MASK	(UINT64_C(0xffffff) << NODE_GEN_SHIFT)
+#define NODE_REF       (UINT64_C(1) << 16)
+#define NODE_REFS_MASK (UINT64_C(0xffffff) << 16)
+#define NODE_GEN_SHIFT 40
+#define NODE_GEN_ONE   (UINT64_C(1) << NODE_GEN_SHIFT)
+#define NODE_GEN_MASK  (UINT64_C(0xffffff) << NODE_GEN_SHIFT)
 
-#define NODE_INSIDE	(UINT64_C(1) << 0) /* a worker is inside */
-#define NODE_DEAD	(UINT64_C(1) << 1) /* out of the table for good */
-#define NODE_PACKET	(UINT64_C(1) << 2) /* work waits: the backlog holds packets */
-#define NODE_TIMER	(UINT64_C(1) << 3) /* work waits: a timer has fired */
-#define NODE_KICK	(UINT64_C(1) << 4) /* work waits: somebody wants it to run */
-#define NODE_HANGUP	(UINT64_C(1) << 5) /* work waits: tear down at once */
-#define NODE_QUEUED	(UINT64_C(1) << 6) /* stands on a kick list */
-#define NODE_POSTED	(UINT64_C(1) << 7) /* stands in a seat's inbox */
-#define NODE_LISTED	(UINT64_C(1) << 8) /* has been put into the table: may be found through its slot */
-#define NODE_WORK	(NODE_PACKET | NODE_TIMER | NODE_KICK | NODE_HANGUP)
+#define NODE_INSIDE    (UINT64_C(1) << 0) /* a worker is inside */
+#define NODE_DEAD      (UINT64_C(1) << 1) /* out of the table for good */
+#define NODE_PACKET    (UINT64_C(1) << 2) /* work waits: the backlog holds packets */
+#define NODE_TIMER     (UINT64_C(1) << 3) /* work waits: a timer has fired */
+#define NODE_KICK      (UINT64_C(1) << 4) /* work waits: somebody wants it to run */
+#define NODE_HANGUP    (UINT64_C(1) << 5) /* work waits: tear down at once */
+#define NODE_QUEUED    (UINT64_C(1) << 6) /* stands on a kick list */
+#define NODE_POSTED    (UINT64_C(1) << 7) /* stands in a seat's inbox */
+#define NODE_LISTED \
+	(UINT64_C(1) << 8) /* has been put into the table: may be found through its slot */
+#define NODE_WORK (NODE_PACKET | NODE_TIMER | NODE_KICK | NODE_HANGUP)
 
 struct node {
-	struct key key;		       /* never changes while the node is in the table (I2) */
-	_Atomic uint64_t word;	       /* generation, refs, flags */
-	_Atomic uint64_t backlog;      /* lib/conv: packets that came while somebody was inside */
-	uint32_t hash;		       /* of the key */
-	uint32_t id;		       /* lib/conv: kind and slot */
+	struct key key; /* never changes while the node is in the table (I2) */
+	_Atomic uint64_t word; /* generation, refs, flags */
+	_Atomic uint64_t backlog; /* lib/conv: packets that came while somebody was inside */
+	uint32_t hash; /* of the key */
+	uint32_t id; /* lib/conv: kind and slot */
 }; /* slabs align it to a cache line */
 _Static_assert(sizeof(struct node) == 64, "a node's head is one cache line");
 

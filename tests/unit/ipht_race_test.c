@@ -29,7 +29,7 @@
 #include "util.h"
 
 #define CONTROL_TRIES 20 /* runs until a negative control has bitten */
-#define THREADS 4
+#define THREADS       4
 
 static uint64_t seed;
 static unsigned race_ms = 700;
