@@ -160,7 +160,7 @@ control_loop(struct daemon *d, int sigfd, uint64_t until_us, bool (*done)(struct
 	while ((now = daemon_clock(NULL)) < until_us) {
 		if (now >= tick) {
 			control_tick(d);
-			tick = now + TICK_MS * 1000;
+			tick = now + UINT64_C(1000) * TICK_MS;
 			if (done != NULL && done(d))
 				return 0;
 		}

@@ -75,7 +75,7 @@ http_of(struct conv *c)
 {
 	struct http *h;
 
-	memcpy(&h, c->svc, sizeof(h));
+	memcpy(&h, c->svc, sizeof(void *));
 	return h;
 }
 
@@ -406,7 +406,7 @@ http_accept(struct worker *w, struct conv *c)
 	http_parser_init(&h->parser, HTTP_REQUEST);
 	h->parser.data = h;
 	h->in_head = true;
-	memcpy(c->svc, &h, sizeof(h));
+	memcpy(c->svc, &h, sizeof(void *));
 }
 
 static void
@@ -430,7 +430,7 @@ http_hangup(struct worker *w, struct conv *c, enum conv_end why)
 		return;
 	rte_pktmbuf_free(h->rest);
 	free(h);
-	memset(c->svc, 0, sizeof(h));
+	memset(c->svc, 0, sizeof(void *));
 }
 
 /* ---- options ---- */
@@ -483,6 +483,7 @@ http_options(const json_t *json, void **ret_options, char *fault, size_t len)
 	json_t *value;
 	int err = o == NULL ? -ENOMEM : 0;
 
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): only read */
 	json_object_foreach((json_t *)(uintptr_t)json, key, value) {
 		if (err != 0)
 			break;

@@ -52,7 +52,7 @@ struct slab { /* NOLINT(clang-analyzer-optin.performance.Padding): the count has
 	_Atomic uint32_t live __rte_cache_aligned;
 };
 
-struct conv_table {
+struct conv_table { /* NOLINT(clang-analyzer-optin.performance.Padding): counts have lines of their own */
 	struct conv_table_conf conf;
 	struct ipht *ipht;
 	uint32_t slots; /* of all kinds */

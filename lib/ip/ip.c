@@ -56,7 +56,7 @@ ip_create(const struct ip_conf *conf, int *ret_err)
 		*ret_err = -ENOMEM;
 		return NULL;
 	}
-	snprintf(ip->name, sizeof(ip->name), "%s", conf->name);
+	(void)snprintf(ip->name, sizeof(ip->name), "%s", conf->name);
 	err = ip_init(ip, conf);
 	if (err < 0) {
 		ip_free(ip);

@@ -56,7 +56,7 @@ static enum drop_reason
 ip4_check_options(const struct rte_ipv4_hdr *h)
 {
 	const uint8_t *p = (const uint8_t *)(h + 1);
-	unsigned left = (unsigned)(h->version_ihl & 15) * 4 - sizeof(*h);
+	unsigned left = (h->version_ihl & 15u) * 4 - (unsigned)sizeof(*h);
 
 	while (left > 0 && *p != IP4_OPT_END) {
 		unsigned len = 1;

@@ -119,7 +119,7 @@ ip_ifc_add(struct ip *ip, const struct ip_ifc_conf *conf)
 		if (strcmp(ip->ifcs[i].name, conf->name) == 0)
 			return -EEXIST;
 	memset(ifc, 0, sizeof(*ifc));
-	snprintf(ifc->name, sizeof(ifc->name), "%s", conf->name);
+	(void)snprintf(ifc->name, sizeof(ifc->name), "%s", conf->name);
 	rte_ether_addr_copy(&conf->mac, &ifc->mac);
 	ifc->mtu = conf->mtu;
 	ifc->vlan = conf->vlan;
@@ -261,7 +261,7 @@ ip_ifc_info(const struct ip *ip, unsigned ifc, struct ip_ifc_info *ret_info)
 	const struct ip_ifc *f = &ip->ifcs[ifc];
 
 	memset(ret_info, 0, sizeof(*ret_info));
-	snprintf(ret_info->name, sizeof(ret_info->name), "%s", f->name);
+	(void)snprintf(ret_info->name, sizeof(ret_info->name), "%s", f->name);
 	ret_info->mac = f->mac;
 	ret_info->mtu = f->mtu;
 	ret_info->vlan = f->vlan;

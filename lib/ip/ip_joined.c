@@ -36,7 +36,7 @@ ip6_joined(struct rte_mbuf *m, const struct pkt *p)
 		return false;
 	while (*nh != IPPROTO_FRAGMENT && at < frame + kept) {
 		nh = at;
-		at += (at[1] + 1) * 8;
+		at += (size_t)(at[1] + 1) * 8;
 	}
 	*nh = p->frag.proto;
 	ip_put16(h + 4, (uint16_t)payload);

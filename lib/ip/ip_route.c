@@ -30,11 +30,11 @@ ip_route_init(struct ip *ip, int socket_id)
 		.type = RTE_FIB6_DUMMY, .default_nh = IP_HOP_NONE, .max_routes = IP_ROUTES_MAX};
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s-r4", ip->name);
+	(void)snprintf(name, sizeof(name), "%s-r4", ip->name);
 	ip->fib4 = rte_fib_create(name, socket_id, &conf4);
 	if (ip->fib4 == NULL)
 		return -rte_errno;
-	snprintf(name, sizeof(name), "%s-r6", ip->name);
+	(void)snprintf(name, sizeof(name), "%s-r6", ip->name);
 	ip->fib6 = rte_fib6_create(name, socket_id, &conf6);
 	return ip->fib6 == NULL ? -rte_errno : 0;
 }

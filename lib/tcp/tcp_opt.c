@@ -113,6 +113,7 @@ tcp_parse(struct rte_mbuf *m)
 unsigned
 tcp_parse_sack(const struct rte_mbuf *m, struct tcp_sack_block ret[TCP_SACK_MAX])
 {
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): only read */
 	const struct pkt *p = rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)m);
 	uint8_t copy[TCP_SACK_MAX * 8];
 	const uint8_t *b;

@@ -108,6 +108,7 @@ tcp_ack_seq(const struct tcp_conv *tc)
 {
 	const struct rte_mbuf *next = tc->sndq.head == NULL ? NULL : tcp_flight(tc)->next;
 
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): only read */
 	return next == NULL ? tc->snd_nxt : pkt_of((struct rte_mbuf *)(uintptr_t)next)->tx.seq;
 }
 
