@@ -121,7 +121,8 @@ port_queues(struct port *p, const struct port_conf *conf, const struct rte_eth_d
 		return -EINVAL;
 	}
 	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->workers);
-	p->ntx = (uint16_t)RTE_MIN(RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->senders);
+	p->ntx = (uint16_t)RTE_MIN(
+		(unsigned)RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->senders);
 	/* net_tap makes its queues in pairs. */
 	if (strcmp(info->driver_name, "net_tap") == 0)
 		p->ntx = p->nrx;

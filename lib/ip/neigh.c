@@ -604,7 +604,7 @@ neigh_age(struct worker *w, uint32_t at, struct neigh_deed *d)
 		if (!ip_past(w->now_ms, e->next_ms))
 			break;
 		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE), w->now_ms);
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case NEIGH_PROBE:
 	case NEIGH_INCOMPLETE:
 		if (ip_past(w->now_ms, e->next_ms))

@@ -224,7 +224,7 @@ run_seed(uint64_t seed, uint64_t sums[4])
 {
 	struct sim_conf conf = conf_of(seed);
 	struct sim *s = sim_create(&conf);
-	struct svc_pair_hall hall = {0};
+	struct svc_pair_hall hall = {.waiting = NULL};
 	struct listener_conf lc = {.name = "pair",
 		.proto = IPPROTO_TCP,
 		.port_lo = PORT,

@@ -96,7 +96,7 @@ test_split_at_every_byte(void **state)
 	}
 	for (size_t i = 0; i < sizeof(GET) - 1; i++) {
 		expect("");
-		svc_fake_in(GET + i, 1, 0, true);
+		svc_fake_in(&GET[i], 1, 0, true);
 	}
 	expect(OK_KA);
 	svc_fake_close();
