@@ -90,8 +90,10 @@ struct config_listener {
 	unsigned nallow, ndeny;
 };
 
+#define CONFIG_CONVERSATIONS_MAX (1u << 25)
+
 struct config_limits {
-	uint32_t conversations;
+	uint32_t conversations; /* 0: what the memory has room for */
 	uint32_t half_open;
 	uint32_t time_wait;
 	uint32_t udp_idle_seconds;

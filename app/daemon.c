@@ -108,7 +108,8 @@ daemon_budget(struct daemon *d, struct stack_conf *sc)
 	fits = (usable - one.total) / (one.per_conversation + one.per_conversation / 4);
 	sc->limit_conversations = d->c->limits.conversations;
 	if (sc->limit_conversations == 0)
-		sc->limit_conversations = (uint32_t)RTE_MIN(fits, UINT64_C(100000000));
+		sc->limit_conversations =
+			(uint32_t)RTE_MIN(fits, (uint64_t)CONFIG_CONVERSATIONS_MAX);
 	stack_memory(sc, &d->memory);
 	if (d->memory.total > usable) {
 		daemon_fault(d, "limits.conversations",
@@ -325,7 +326,10 @@ daemon_bring_up(struct daemon *d)
 		err = daemon_listener(d, i);
 	if (err == 0)
 		err = stack_control_join(d->stack);
-	return err == 0 ? daemon_control(d) : err;
+	if (err != 0)
+		return err;
+	d->joined = true;
+	return daemon_control(d);
 }
 
 struct daemon *
@@ -356,6 +360,8 @@ daemon_free(struct daemon *d)
 	if (d == NULL)
 		return;
 	control_close(d->control);
+	if (d->joined)
+		stack_control_leave(d->stack);
 	for (unsigned i = 0; i < d->c->ninterfaces; i++)
 		port_close(&d->ports[i]);
 	stack_free(d->stack);

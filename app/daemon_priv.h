@@ -23,6 +23,7 @@ struct daemon {
 	struct control_ifc control_ifcs[WORKER_IFC_MAX];
 	int cores[WORKER_MAX];
 	uint64_t start_us;
+	bool joined; /* this thread is a reader of the stack */
 	unsigned launched; /* workers */
 	_Atomic bool stop;
 };

@@ -3,6 +3,7 @@
  */
 #include "eal.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -75,14 +76,29 @@ args_lcores(struct args *a, const struct config *c)
 	args_add(a, "%s", map);
 }
 
-/** Domain:bus:device.function, or without the domain. */
-static bool
-device_is_pci(const char *device)
+/** n hexadecimal digits and what follows them. @return behind it, NULL: something else stands there */
+static const char *
+pci_part(const char *at, unsigned n, char end)
 {
-	unsigned domain, bus, dev, fn;
+	for (unsigned i = 0; i < n; i++)
+		if (at == NULL || !isxdigit((unsigned char)at[i]))
+			return NULL;
+	return at != NULL && at[n] == end ? at + n + 1 : NULL;
+}
 
-	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) == 4 ||
-		sscanf(device, "%x:%x.%x", &bus, &dev, &fn) == 3;
+bool
+eal_pci_has_domain(const char *device)
+{
+	return pci_part(device, 4, ':') != NULL;
+}
+
+bool
+eal_device_is_pci(const char *device)
+{
+	const char *at = eal_pci_has_domain(device) ? pci_part(device, 4, ':') : device;
+
+	at = pci_part(pci_part(at, 2, ':'), 2, '.');
+	return at != NULL && at[0] >= '0' && at[0] <= '7' && (at[1] == 0 || at[1] == ',');
 }
 
 static void
@@ -91,7 +107,7 @@ args_devices(struct args *a, const struct config *c)
 	bool pci = false;
 
 	for (unsigned i = 0; i < c->ninterfaces; i++) {
-		if (!device_is_pci(c->interfaces[i].device))
+		if (!eal_device_is_pci(c->interfaces[i].device))
 			continue;
 		pci = true;
 		args_add(a, "-a");

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config.h"
@@ -19,6 +20,11 @@
  * @return 0, or -errno with one line in fault
  */
 int eal_start(const struct config *c, char **more, unsigned nmore, char *fault, size_t len);
+
+/** A PCI address, "0000:3b:00.0" or "3b:00.0", perhaps with arguments behind a comma. */
+bool eal_device_is_pci(const char *device);
+/** And it begins with its domain. */
+bool eal_pci_has_domain(const char *device);
 
 /** The last thing EAL or a driver complained of since the start or the last call; "" if nothing. */
 const char *eal_complaint(void);

@@ -35,6 +35,13 @@ stack_control_join(struct stack *s)
 }
 
 void
+stack_control_leave(struct stack *s)
+{
+	s->reclaim->ops->online(s->reclaim, s->conf.seats);
+	s->reclaim->ops->leave(s->reclaim, s->conf.seats);
+}
+
+void
 stack_control_online(struct stack *s)
 {
 	s->reclaim->ops->online(s->reclaim, s->conf.seats);

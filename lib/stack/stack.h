@@ -86,7 +86,8 @@ void stack_unlisten(struct stack *s, struct listener *l);
 /** Walk the listeners: start with NULL. Control thread. */
 struct listener *stack_listener_next(struct stack *s, struct listener *l);
 
-/** The calling thread becomes worker w (reader of the QSBR domain). It must have an EAL lcore id unless virtual. */
+/** The calling thread becomes worker w (reader of the QSBR domain; of one stack only). It must have an EAL lcore id unless
+ * virtual. */
 int stack_worker_join(struct stack *s, unsigned w);
 void stack_worker_leave(struct stack *s, unsigned w);
 /** Around a sleep of the worker's thread: an offline worker delays no grace period. It looks at nothing meanwhile. */
@@ -101,9 +102,11 @@ struct worker *stack_worker(struct stack *s, unsigned w);
 unsigned stack_workers(const struct stack *s);
 enum stack_spread stack_spread(const struct stack *s); /* never AUTO once started */
 
-/** The control thread joins as a reader (offline by default) and has a seat of its own. */
+/** The control thread joins as a reader (offline by default) and has a seat of its own; it leaves before it ends, or
+ * before stack_free. A thread is a reader of one stack at a time. */
 struct worker *stack_control(struct stack *s);
 int stack_control_join(struct stack *s);
+void stack_control_leave(struct stack *s);
 /** Around anything that looks at nodes. */
 void stack_control_online(struct stack *s);
 void stack_control_offline(struct stack *s);

@@ -92,6 +92,48 @@ def test_check_good():
 
 # ---- a host that can't ----
 
+def check(tmp_path, more, *before):
+    """--check of a configuration: exit status and lines."""
+    (tmp_path / "c.json").write_text(json.dumps(labs.merged(labs.BASE, more)))
+    said = run(*before, CONVD, "--check", "--config", "c.json", cwd=tmp_path, check=False)
+    return said.returncode, said.stderr.splitlines()
+
+
+def test_check_hugepages(tmp_path):
+    """What is free on each NUMA node, and the command that mends it."""
+    status, lines = check(tmp_path, {"eal": {"hugepages": True, "memory_mb": 1048576}})
+    assert status == 2 and len(lines) == 1
+    assert lines[0].startswith("c.json: eal.hugepages: 1048576 MB are asked for, ")
+    assert "node 0: " in lines[0] and lines[0].endswith("/nr_hugepages") and ": echo 524288 > " in lines[0]
+
+
+def test_check_devices(tmp_path):
+    interfaces = [{"name": f"i{i}", "device": device, "addresses": [f"10.{i}.0.2/24"]} for i, device in
+                  enumerate(("net_af_packet0,iface=absent0", "0000:ff:1f.7", "net_tap0,iface=convd0"))]
+    status, lines = check(tmp_path, {"interfaces": interfaces})
+    assert status == 2 and len(lines) == 2, lines
+    assert lines[0].startswith("c.json: interfaces[0].device: ") and "absent0" in lines[0]
+    assert lines[1].startswith("c.json: interfaces[1].device: ") and "0000:ff:1f.7" in lines[1]
+
+
+def test_check_queues(tmp_path):
+    """spread "rss" needs a queue for each worker."""
+    status, lines = check(tmp_path, {"workers": {"count": 4, "spread": "rss"}, "interfaces": [
+        {"name": "a", "device": "net_tap0,iface=convd0", "rx_queues": 2, "addresses": ["10.77.0.2/24"]}]})
+    assert status == 2 and len(lines) == 1
+    assert lines[0].startswith("c.json: interfaces[0].rx_queues: 2, ")
+
+
+def test_check_socket(tmp_path):
+    """A folder that takes no files of ours; told without root."""
+    tmp_path.chmod(0o755)
+    status, lines = check(tmp_path, {"control": {"socket": "/etc/convd/control.sock"}}, "setpriv", "--reuid", "65534",
+                          "--regid", "65534", "--clear-groups")
+    if status == 126 or (status == 127 and lines):
+        pytest.skip("the build folder is closed to others")
+    assert status == 2 and "c.json: control.socket: /etc: Permission denied: run as root, or choose another path" in lines
+
+
 @pytest.mark.parametrize("device, words", [
     ("net_nonsense0", "net_nonsense0"),
     ("net_af_packet0,iface=absent0", "absent0"),
