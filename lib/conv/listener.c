@@ -67,6 +67,7 @@ listener_make(const struct listener_conf *conf)
 	l->nallow = conf->nallow;
 	l->ndeny = conf->ndeny;
 	l->half_open_max = conf->half_open;
+	atomic_init(&l->closed, true); /* until all its ports stand in the table */
 	return l;
 }
 
@@ -91,7 +92,8 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 	struct listener *l;
 	int err;
 
-	if (conf->port_lo == 0 || conf->port_hi < conf->port_lo || conf->service == NULL)
+	if (conf->port_lo == 0 || conf->port_hi < conf->port_lo || conf->service == NULL ||
+		(conf->one && conf->service->datagram == NULL))
 		return -EINVAL;
 	l = listener_make(conf);
 	if (l == NULL)
@@ -100,7 +102,7 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 		listen_node_init(l, i);
 		err = ipht_listen(w->convs->ipht, &l->nodes[i].n);
 		if (err != 0) {
-			/* Those before it may have been found already: they go as a listener goes. */
+			/* Those before it may have been found: they go as a listener goes. */
 			l->port_hi = (uint16_t)(l->port_lo + i - 1);
 			if (i == 0)
 				listener_destroy(l);
@@ -110,6 +112,8 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 		}
 	}
 	l->options = conf->options;
+	/* Release: a worker that sees it open sees all of it. Those that found it before saw it closed: no listener (I6). */
+	atomic_store_explicit(&l->closed, false, memory_order_release);
 	*ret_l = l;
 	return 0;
 }

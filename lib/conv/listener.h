@@ -59,7 +59,7 @@ struct listener {
 	_Atomic uint32_t half_open; /* calls that are half open now */
 	_Atomic uint32_t
 		gen; /* moves on when it closes: half-open calls of an older one are dead (I6) */
-	_Atomic bool closed;
+	_Atomic bool closed; /* or not open yet */
 	struct listen_node *nodes; /* one per port */
 	struct listener *next; /* the control thread's list of those that are closed */
 	uint64_t fence; /* ticket: set when closed */
@@ -73,8 +73,8 @@ struct listen_node {
 	int position; /* of the key slot, once out of the table */
 };
 
-/** @return 0 and the listener in the table; -EADDRINUSE, -ENOSPC, -ENOMEM, -EINVAL. On failure options stay the
- * caller's. w is the control thread's. */
+/** @return 0 and the listener in the table; -EADDRINUSE, -ENOSPC, -ENOMEM, -EINVAL (also: one, and the service has no
+ * datagram). On failure options stay the caller's. w is the control thread's. */
 int listener_open(struct worker *w, const struct listener_conf *conf, struct listener **ret_l);
 /** Out of the table; calls that are not yet complete die as they are met. Freed by listener_sweep. */
 void listener_close(struct worker *w, struct listener *l);
