@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A thin wrapper over meson. `make help` lists the targets.
 BUILD ?= build
+SETUP ?=
 SEEDS ?= 200
 COUNT ?= 10000
 MB ?= 1000
@@ -20,7 +21,7 @@ help:
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
 
 $(BUILD)/build.ninja:
-	meson setup $(BUILD) >/dev/null
+	meson setup $(BUILD) $(SETUP) >/dev/null
 
 build:
 	@scripts/deps.sh build

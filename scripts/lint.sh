@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Format, clang-tidy, cppcheck, and builds with gcc and clang where every warning is an error.
-# LINT_FAST=1 leaves clang-tidy out: it takes longer than all the rest.
+# LINT_FAST=1 leaves out clang-tidy, which takes longer than all the rest, and gcc: the build for the tests was strict.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -15,7 +15,8 @@ step()
 
 sources=$(git ls-files 'lib/*.c' 'app/*.c')
 all=$(git ls-files '*.c' '*.h')
-for cc in gcc clang; do
+for cc in ${LINT_FAST:-gcc} clang; do
+	[ "$cc" != 1 ] || continue
 	[ -d "build-lint-$cc" ] || CC=$cc meson setup "build-lint-$cc" --werror >/dev/null || exit 1
 	step "build with $cc, -Werror" ninja -C "build-lint-$cc" --quiet
 done
