@@ -5,8 +5,9 @@ SETUP ?=
 SEEDS ?= 200
 COUNT ?= 10000
 MB ?= 1000
+RUNS ?= 10
 
-.PHONY: help run test build lint sim spray bulk asan install bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim spray bulk linux asan install bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -16,6 +17,7 @@ help:
 	@echo "make sim         echo through a hostile link in virtual time (SEEDS=$(SEEDS))"
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
+	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -52,6 +54,10 @@ spray: build
 bulk: build
 	@scripts/deps.sh test
 	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/bulk.sh $(MB)
+
+linux: build
+	@scripts/deps.sh test
+	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/linux.sh $(RUNS)
 
 asan:
 	@scripts/deps.sh build
