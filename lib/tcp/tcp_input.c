@@ -25,7 +25,8 @@ tcp_not_acceptable(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, en
 		drop(w, m, DROP_TCP_RST);
 		return;
 	}
-	if (tcp_seg_len(p) > 0)
+	/* In SYN-RECEIVED nothing is flushed yet. */
+	if (tcp_seg_len(p) > 0 && tc->c.cn.state != TCP_SYN_RECEIVED)
 		tc->flags |= TCPF_ACK_NOW;
 	else
 		tcp_challenge(w, tc);

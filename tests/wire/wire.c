@@ -11,10 +11,9 @@
 
 #include "util.h"
 
-#define OUR_ADDR  "10.5.0.1"
-#define PEER_ADDR "10.5.0.2"
-#define INBOX     512
-#define QUIET_MS  400
+#define INBOX    512
+#define QUIET_MS 400
+#define DAD_MS   1100 /* until an IPv6 address is ours (RFC 4862 section 5.4) */
 
 struct out_frame {
 	uint32_t len;
@@ -38,6 +37,18 @@ struct wire {
 };
 
 static struct wire *wire_now; /* callbacks of services have no argument of the test's */
+
+static struct test_addr
+our_addr(const struct wire *w)
+{
+	return test_addr(w->conf.v6 ? "fd05::1" : "10.5.0.1");
+}
+
+static struct test_addr
+peer_addr(const struct wire *w)
+{
+	return test_addr(w->conf.v6 ? "fd05::2" : "10.5.0.2");
+}
 
 /* ---- the pattern ---- */
 
@@ -84,7 +95,7 @@ static void
 wire_arp_answer(struct wire *w, const uint8_t *b)
 {
 	struct test_frame f;
-	struct test_addr peer = test_addr(PEER_ADDR);
+	struct test_addr peer = peer_addr(w);
 
 	if (memcmp(b + 38, peer.b + 12, 4) != 0)
 		return;
@@ -98,6 +109,44 @@ wire_arp_answer(struct wire *w, const uint8_t *b)
 	f.len = 60;
 	memset(f.b + 42, 0, 18);
 	wire_in(w, &f);
+}
+
+/** The same by neighbour discovery (RFC 4861 section 4.4): solicited, override. */
+static void
+wire_ndp_answer(struct wire *w, const uint8_t *b)
+{
+	uint8_t na[32] = {136, 0, 0, 0, 0x60, 0, 0, 0};
+	struct test_addr peer = peer_addr(w);
+	struct test_frame f;
+
+	if (b[54] != 135 || memcmp(b + 62, peer.b, 16) != 0)
+		return;
+	memcpy(na + 8, peer.b, 16);
+	na[24] = 2;
+	na[25] = 1;
+	memcpy(na + 26, test_mac_peer, 6);
+	test_frame_icmp(&f, peer, our_addr(w), 255, na, sizeof(na));
+	wire_in(w, &f);
+}
+
+/** @return true for a segment of TCP; neighbours are answered */
+static bool
+wire_is_tcp(struct wire *w, const uint8_t *b)
+{
+	switch (b[12] << 8 | b[13]) {
+	case 0x0806:
+		if (b[21] == 1)
+			wire_arp_answer(w, b);
+		return false;
+	case 0x86dd:
+		if (b[20] == IPPROTO_ICMPV6)
+			wire_ndp_answer(w, b);
+		return b[20] == IPPROTO_TCP;
+	case 0x0800:
+		return b[23] == IPPROTO_TCP;
+	default:
+		return false;
+	}
 }
 
 static uint16_t
@@ -116,12 +165,7 @@ wire_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t 
 		o->at_us = w->now_us;
 		rte_memcpy(o->b, rte_pktmbuf_read(m[i], 0, o->len, o->b), o->len);
 		rte_pktmbuf_free(m[i]);
-		if (o->b[12] == 0x08 && o->b[13] == 0x06) {
-			if (o->b[21] == 1)
-				wire_arp_answer(w, o->b);
-			continue;
-		}
-		if (o->b[12] != 0x08 || o->b[13] != 0 || o->b[23] != IPPROTO_TCP)
+		if (!wire_is_tcp(w, o->b))
 			continue;
 		assert_true(test_l4_cksum_ok(o->b + 14, o->len - 14));
 		w->nout++;
@@ -316,13 +360,14 @@ wire_open(const struct wire_conf *conf)
 	assert_int_equal(err, 0);
 	assert_int_equal(stack_service_add(w->s, &w->service), 0);
 	assert_int_equal(stack_ifc_add(w->s, &ifc, sc.workers), 0);
-	assert_int_equal(ip_address_add(stack_ip(w->s), 0, test_addr(OUR_ADDR).b, 24), 0);
+	assert_int_equal(ip_address_add(stack_ip(w->s), 0, our_addr(w).b, conf->v6 ? 64 : 24), 0);
 	assert_int_equal(stack_start(w->s), 0);
 	assert_int_equal(stack_listen(w->s, &lc, &w->listener), 0);
 	for (unsigned i = 0; i < sc.workers; i++)
 		assert_int_equal(stack_worker_join(w->s, i), 0);
 	assert_int_equal(stack_control_join(w->s), 0);
-	wire_run(w, 10);
+	ip_ifc_link(stack_ip(w->s), 0, true);
+	wire_run(w, conf->v6 ? DAD_MS : 10);
 	wire_discard(w);
 	return w;
 }
@@ -498,7 +543,7 @@ wire_queue(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint3
 
 	for (uint32_t i = 0; i < len; i++)
 		data[i] = pattern((uint64_t)first + i, false);
-	test_frame_tcp(&f, test_addr(PEER_ADDR), test_addr(OUR_ADDR), &t, data, len);
+	test_frame_tcp(&f, peer_addr(k->w), our_addr(k->w), &t, data, len);
 	wire_in(k->w, &f);
 	k->nsack = 0;
 }
@@ -513,13 +558,14 @@ wire_send(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32
 void
 wire_icmp(struct wire_conn *k, uint8_t type, uint8_t code, uint16_t mtu, uint32_t seq)
 {
-	uint8_t body[36] = {type, code, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu};
+	uint8_t body[8 + 60] = {type, code, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu};
+	size_t inner = k->w->conf.v6 ? 60 : 28;
 	struct test_frame f, in;
 	struct test_tcp t = {.sport = k->our_port, .dport = k->peer_port, .seq = k->iss + seq};
 
-	test_frame_tcp(&in, test_addr(OUR_ADDR), test_addr(PEER_ADDR), &t, NULL, 0);
-	memcpy(body + 8, in.b + in.l3, 28);
-	test_frame_icmp(&f, test_addr(PEER_ADDR), test_addr(OUR_ADDR), 64, body, sizeof(body));
+	test_frame_tcp(&in, our_addr(k->w), peer_addr(k->w), &t, NULL, 0);
+	memcpy(body + 8, in.b + in.l3, inner);
+	test_frame_icmp(&f, peer_addr(k->w), our_addr(k->w), 64, body, 8 + inner);
 	wire_in(k->w, &f);
 	wire_turn(k->w);
 }
@@ -570,10 +616,12 @@ seg_options(struct wire_seg *s, const uint8_t *o, const uint8_t *end, uint32_t i
 static void
 seg_parse(struct wire_conn *k, const struct out_frame *o, struct wire_seg *s)
 {
-	const uint8_t *ip = o->b + 14, *t = ip + (ip[0] & 15) * 4;
-	uint32_t total = (uint32_t)(ip[2] << 8 | ip[3]), hlen = (uint32_t)(t[12] >> 4) * 4;
+	const uint8_t *ip = o->b + 14, *t = ip + (k->w->conf.v6 ? 40 : (ip[0] & 15) * 4);
+	uint32_t total = (uint32_t)(k->w->conf.v6 ? 40 + (ip[4] << 8 | ip[5]) : ip[2] << 8 | ip[3]);
+	uint32_t hlen = (uint32_t)(t[12] >> 4) * 4;
 
-	assert_int_equal(ip[6] & 0x40, 0x40); /* DF */
+	if (!k->w->conf.v6)
+		assert_int_equal(ip[6] & 0x40, 0x40); /* DF */
 	memset(s, 0, sizeof(*s));
 	s->mss = s->wscale = WIRE_NONE;
 	s->at_us = o->at_us;
@@ -645,7 +693,7 @@ wire_pending(struct wire *w)
 void
 wire_silent(struct wire *w)
 {
-	struct wire_conn k = {0};
+	struct wire_conn k = {.w = w};
 	struct wire_seg s;
 
 	if (wire_pending(w) == 0)
@@ -693,7 +741,7 @@ wire_connect(struct wire_conn *k)
 	struct key key = {.rport_be = htons(k->peer_port), .proto = IPPROTO_TCP};
 	struct worker *w = wire_worker(k->w, 0);
 
-	memcpy(key.raddr, test_addr(PEER_ADDR).b, 16);
+	memcpy(key.raddr, peer_addr(k->w).b, 16);
 	key.lport_be = k->our_port == WIRE_PORT ? 0 : htons(k->our_port);
 	assert_int_equal(tcp_proto.connect(w, &k->w->service, &key, &k->c), 0);
 	*(struct wire_conn **)k->c->svc = k;
@@ -807,12 +855,18 @@ wire_find(struct wire_conn *k, struct conv_status *ret)
 	return found;
 }
 
-void
-wire_state(struct wire_conn *k, const char *state)
+const char *
+wire_state_name(struct wire_conn *k)
 {
 	struct conv_status st;
 
-	assert_string_equal(wire_find(k, &st) ? st.state : "", state);
+	return wire_find(k, &st) ? st.state : "";
+}
+
+void
+wire_state(struct wire_conn *k, const char *state)
+{
+	assert_string_equal(wire_state_name(k), state);
 }
 
 struct conv_status

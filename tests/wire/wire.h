@@ -48,6 +48,7 @@ struct wire_conf {
 	uint32_t conversations, half_open, time_wait; /* 0: 64 each */
 	uint32_t listener_half_open; /* 0: 64 */
 	uint16_t mtu; /* 0: 1500 */
+	bool v6; /* fd05::1 and the peer fd05::2, else 10.5.0.1 and .2 */
 };
 
 /** One conversation, seen from the test: peer's numbers, and what became of it on our side. */
@@ -143,6 +144,7 @@ void wire_do_close(struct wire_conn *k);
 void wire_hangup(struct wire_conn *k);
 
 /** State by name: "ESTABLISHED"; "" when there is no node of any kind any more. */
+const char *wire_state_name(struct wire_conn *k);
 void wire_state(struct wire_conn *k, const char *state);
 struct conv_status wire_status(struct wire_conn *k);
 /** A counter of TCP. */
