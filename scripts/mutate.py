@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the convd authors
+"""Do the tests notice if the code is wrong? Change one comparison, constant or early return of lib/tcp or lib/ip at a time, build,
+and run the tests until one fails: the mutant is killed. What survives is listed, and belongs killed by a new test or explained in
+tests/mutants.txt, one line each: FILE | LINE AS IT IS | LINE AS CHANGED | WHY IT DOES NOT MATTER.
+
+The sample follows from the seed. Works in copies of the tree under a temporary folder; the tree itself is not touched.
+"""
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
+
+# Tests by folder, those first that most likely notice.
+WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test",
+        "wire/tcp_attack_test"]
+UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
+           "unit/arp_test", "unit/ndp_test", "unit/neigh_test", "unit/ip_route_test", "unit/ip_worker_test",
+           "unit/fragments_test", "unit/udp_test", "unit/udp_path_test"]
+SIM = ["sim/sim_echo"]
+FIRST = {  # by the file's name: what is tried before all else
+    "tcp_opt": ["unit/tcp_opt_test"], "tcp_ooo": ["unit/tcp_ooo_test"], "arp": ["unit/arp_test"], "ndp": ["unit/ndp_test"],
+    "neigh": ["unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"],
+    "ip6_input": ["unit/ip6_input_test"], "ip_output": ["unit/ip_output_test"], "ip_frag_out": ["unit/ip_output_test"],
+    "tcp_sack": ["wire/tcp_loss_test"], "tcp_recovery": ["wire/tcp_loss_test"], "tcp_listen": ["wire/tcp_open_test"],
+    "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"],
+}
+TIMEOUT = 60  # seconds for one test; a mutant that hangs one is killed
+
+COMPARE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&"}
+TOKEN = re.compile(r"""
+    (?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|->|<<=?|>>=?)
+  | (?P<compare><=|>=|==|!=|&&|\|\||<|>)
+  | (?P<seq>\bseq_l[te]\b)
+  | (?P<bool>\b(?:true|false)\b)
+  | (?P<number>\b(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\b)
+  | (?P<ret>\breturn\b[^;{}]*;)
+""", re.X | re.S)
+NO_LINE = re.compile(r"^\s*(#\s*(include|pragma|if|else|endif|undef)|assert\(|_Static_assert|LOG|X\()")
+
+
+def line_of(text, at):
+    return text.count("\n", 0, at) + 1
+
+
+def whole_line(text, at):
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    return text[start:len(text) if end < 0 else end]
+
+
+def changed_number(old):
+    digits, suffix = re.fullmatch(r"(\w*?)([uUlL]*)", old).groups()
+    try:
+        n = int(digits, 16 if digits[:2] in ("0x", "0X") else 10)
+    except ValueError:
+        return None
+    return (hex(n + 1) if digits[:2] in ("0x", "0X") else str(n + 1)) + suffix
+
+
+def is_early(text, end):
+    """The return at the end of a function is not early: the brace in the first column follows."""
+    return not text[end:].lstrip(" \t").startswith("\n}")
+
+
+def mutants_of(path, text):
+    """(line, position, end, replacement) of every change that one file can have."""
+    found = []
+    for m in TOKEN.finditer(text):
+        kind, old = m.lastgroup, m.group()
+        if kind == "skip" or NO_LINE.match(whole_line(text, m.start())):
+            continue
+        new = None
+        if kind == "compare":
+            new = COMPARE[old]
+        elif kind == "seq":
+            new = {"seq_lt": "seq_le", "seq_le": "seq_lt"}[old]
+        elif kind == "bool":
+            new = {"true": "false", "false": "true"}[old]
+        elif kind == "number":
+            new = changed_number(old)
+        elif kind == "ret":
+            if is_early(text, m.end()):
+                found.append((line_of(text, m.start()), m.start(), m.end(), ";"))
+            inner = m.group()[len("return"):]
+            for t in TOKEN.finditer(inner):
+                at = m.start() + len("return") + t.start()
+                if t.lastgroup in ("compare", "seq", "bool", "number"):
+                    o = t.group()
+                    n = (COMPARE.get(o) if t.lastgroup == "compare" else
+                         {"seq_lt": "seq_le", "seq_le": "seq_lt", "true": "false", "false": "true"}.get(o)
+                         if t.lastgroup in ("seq", "bool") else changed_number(o))
+                    found.append((line_of(text, at), at, at + len(o), n))
+            continue
+        if new is not None:
+            found.append((line_of(text, m.start()), m.start(), m.end(), new))
+    return [(path, line, at, end, new) for line, at, end, new in found]
+
+
+def all_mutants(folders):
+    found = []
+    for folder in folders:
+        for name in sorted(os.listdir(os.path.join(HERE, folder))):
+            if name.endswith((".c", ".h")):
+                path = os.path.join(folder, name)
+                with open(os.path.join(HERE, path)) as f:
+                    found += mutants_of(path, f.read())
+    return found
+
+
+def tests_for(path):
+    stem = os.path.splitext(os.path.basename(path))[0]
+    order = FIRST.get(stem, []) + (WIRE + SIM + UNIT_IP if path.startswith("lib/tcp") else UNIT_IP + WIRE + SIM)
+    return list(dict.fromkeys(order))
+
+
+class Copy:
+    """A tree of its own in which mutants are made."""
+
+    def __init__(self, root, number):
+        self.dir = os.path.join(root, str(number))
+        files = subprocess.run(["git", "-C", HERE, "ls-files"], capture_output=True, text=True, check=True).stdout.split()
+        for f in files:
+            to = os.path.join(self.dir, f)
+            os.makedirs(os.path.dirname(to), exist_ok=True)
+            shutil.copy2(os.path.join(HERE, f), to)
+        self.build = os.path.join(self.dir, "build")
+        subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=1"], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def make(self, test):
+        return subprocess.run(["ninja", "-C", self.build, "-j1", "tests/" + test], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def passes(self, test):
+        args = ["3"] if test.startswith("sim/") else []
+        try:
+            return subprocess.run([os.path.join(self.build, "tests", test)] + args, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, timeout=TIMEOUT).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def warm(self, tests):
+        """The code as it is must pass, or a failure says nothing. @return the tests that do not"""
+        return [t for t in tests if not (self.make(t) and self.passes(t))]
+
+    def try_mutant(self, mutant):
+        """@return "killed by TEST", "invalid" (does not compile), or "survived" """
+        path, _, at, end, new = mutant
+        file = os.path.join(self.dir, path)
+        with open(file) as f:
+            text = f.read()
+        with open(file, "w") as f:
+            f.write(text[:at] + new + text[end:])
+        try:
+            for test in tests_for(path):
+                if not self.make(test):
+                    return "invalid"
+                if not self.passes(test):
+                    return "killed by " + test
+            return "survived"
+        finally:
+            with open(file, "w") as f:
+                f.write(text)
+
+
+def explained():
+    rows = {}
+    if os.path.exists(EXPLAINED):
+        with open(EXPLAINED) as f:
+            for row in f:
+                if row.strip() and not row.startswith("#"):
+                    path, was, now, why = (part.strip() for part in row.split(" | ", 3))
+                    rows[(path, was, now)] = why
+    return rows
+
+
+def lines_of(mutant):
+    path, _, at, end, new = mutant
+    with open(os.path.join(HERE, path)) as f:
+        text = f.read()
+    start = text.rfind("\n", 0, at) + 1
+    stop = text.find("\n", end)
+    squeeze = " ".join
+    return squeeze(text[start:stop].split()), squeeze((text[start:at] + new + text[end:stop]).split())
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--count", type=int, default=300)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--minutes", type=float, default=0, help="stop trying new ones after so long; 0: never")
+    p.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--only", default="", help="only files whose path holds this")
+    p.add_argument("folders", nargs="*", default=["lib/tcp", "lib/ip"])
+    a = p.parse_args()
+    todo = [m for m in all_mutants(a.folders) if a.only in m[0]]
+    print(f"{len(todo)} mutants can be made of {', '.join(a.folders)}; seed {a.seed}, {min(a.count, len(todo))} are tried")
+    random.Random(a.seed).shuffle(todo)
+    todo = todo[:a.count]
+    end = time.monotonic() + a.minutes * 60 if a.minutes else None
+    lock, results = threading.Lock(), []
+    root = tempfile.mkdtemp(prefix="convd-mutate-")
+
+    def work(number):
+        copy = Copy(root, number)
+        bad = copy.warm(list(dict.fromkeys(WIRE + UNIT_IP + SIM + [t for ts in FIRST.values() for t in ts])))
+        if bad:
+            sys.exit(f"mutate: these fail as they are: {', '.join(bad)}")
+        while True:
+            with lock:
+                if not todo or (end and time.monotonic() > end):
+                    return
+                mutant = todo.pop(0)
+            result = copy.try_mutant(mutant)
+            was, now = lines_of(mutant)
+            with lock:
+                results.append((mutant, result))
+                print(f"{len(results)} {mutant[0]}:{mutant[1]}: {was}  ->  {now}: {result}", flush=True)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(a.jobs)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    shutil.rmtree(root, ignore_errors=True)
+    return report(results)
+
+
+def report(results):
+    why = explained()
+    tried = [(m, r) for m, r in results if r != "invalid"]
+    alive = [m for m, r in tried if r == "survived"]
+    unexplained = 0
+    if alive:
+        print("\nsurvived:")
+    for m in sorted(alive):
+        was, now = lines_of(m)
+        reason = why.get((m[0], was, now))
+        unexplained += reason is None
+        print(f"  {m[0]}:{m[1]}: {was}  ->  {now}: {reason or 'NOT EXPLAINED'}")
+    killed = len(tried) - len(alive)
+    share = killed / len(tried) if tried else 0
+    print(f"\n{len(tried)} mutants tried, {killed} killed ({share:.1%}), {len(alive)} survived, {unexplained} of them not explained; "
+          f"{len(results) - len(tried)} did not compile")
+    return 0 if tried and share >= 0.95 and unexplained == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
