@@ -467,7 +467,10 @@ conv_check_node(struct conv_table *ct, struct conv_node *cn, char *fault, size_t
 		(void)snprintf(fault, len, "I9: free node %x has word %lx", cn->n.id, word);
 		return -1;
 	}
-	if ((word & (NODE_INSIDE | NODE_WORK)) != 0 || atomic_load(&cn->n.backlog) != 0) {
+	/* What waits for the next turn stands on a list, so that somebody will come. */
+	if ((word & NODE_INSIDE) != 0 ||
+		(((word & NODE_WORK) != 0 || atomic_load(&cn->n.backlog) != 0) &&
+			(word & (NODE_QUEUED | NODE_POSTED)) == 0)) {
 		(void)snprintf(fault, len, "I8: node %x is not at rest: word %lx", cn->n.id, word);
 		return -1;
 	}

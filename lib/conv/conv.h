@@ -244,5 +244,5 @@ uint32_t conv_limit(const struct conv_table *ct, enum node_kind kind);
 uint64_t
 conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops[NODE_KINDS]);
 
-/** Check I1-I10 on all nodes; workers must be at rest. @return 0, or -1 with a line in fault */
+/** Check I1-I10 on all nodes; workers must be between turns. @return 0, or -1 with a line in fault */
 int conv_check(struct conv_table *ct, char *fault, size_t len);

@@ -140,7 +140,7 @@ void stack_stats(struct stack *s, struct stack_stats *ret);
 /** Counters of one worker; a copy. */
 void stack_worker_counters(struct stack *s, unsigned w, struct worker_counters *ret);
 
-/** Check I1-I10; workers at rest. @return 0, or -1 with a line in fault */
+/** Check I1-I10; workers between turns. @return 0, or -1 with a line in fault */
 int stack_check(struct stack *s, char *fault, size_t len);
 
 /** Bytes that a configuration takes: per conversation of its limits, and all told. */

@@ -104,7 +104,7 @@ void
 tcp_establish(struct worker *w, struct tcp_conv *tc)
 {
 	TCP_COUNT(w, established);
-	tc->c.cn.state = TCP_ESTABLISHED;
+	tcp_state_set(w, tc, TCP_ESTABLISHED);
 	tc->snd_una = tc->snd_nxt;
 	tc->rto_at = 0;
 	tc->backoff = tc->retries = 0;
@@ -131,25 +131,6 @@ tcp_may_challenge(struct worker *w, uint32_t *at)
 	if (*at == 0)
 		*at = 1;
 	return true;
-}
-
-const char *
-tcp_state_name(unsigned state)
-{
-	static const char *const names[TCP_STATES] = {
-		[TCP_CLOSED] = "CLOSED",
-		[TCP_SYN_SENT] = "SYN-SENT",
-		[TCP_SYN_RECEIVED] = "SYN-RECEIVED",
-		[TCP_ESTABLISHED] = "ESTABLISHED",
-		[TCP_FIN_WAIT_1] = "FIN-WAIT-1",
-		[TCP_FIN_WAIT_2] = "FIN-WAIT-2",
-		[TCP_CLOSE_WAIT] = "CLOSE-WAIT",
-		[TCP_CLOSING] = "CLOSING",
-		[TCP_LAST_ACK] = "LAST-ACK",
-		[TCP_TIME_WAIT] = "TIME-WAIT",
-	};
-
-	return state < TCP_STATES ? names[state] : "?";
 }
 
 /** A racy peek: any thread with a reference. Nothing behind a pointer is looked at but what never changes. */
@@ -203,6 +184,7 @@ tcp_stats_each(const struct worker *w, void (*each)(void *arg, const char *name,
 			sum += *(const volatile uint64_t *)&w->tcp->workers[i].v[s];
 		each(arg, names[s], sum);
 	}
+	tcp_state_stats(w, each, arg);
 }
 
 const struct proto tcp_proto = {

@@ -125,6 +125,7 @@ tcp_connect(struct worker *w, const struct service *s, const struct key *k, stru
 		return err == -ENOSPC ? -ENOMEM : err;
 	}
 	TCP_COUNT(w, active_opens);
+	tcp_state_step(w, TCP_CLOSED, TCP_SYN_SENT);
 	/* SYN goes out from inside: in this turn. */
 	conv_kick(w, cn, NODE_KICK);
 	*ret_c = conv_of(cn);
@@ -211,7 +212,7 @@ tcp_syn_sent_input(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	p->tcp.seq++;
 	if ((p->tcp.flags & TCP_ACK) == 0) {
 		/* Simultaneous open. Text, if any, comes again. */
-		tc->c.cn.state = TCP_SYN_RECEIVED;
+		tcp_state_set(w, tc, TCP_SYN_RECEIVED);
 		tc->backoff = 0;
 		tcp_send_syn(w, tc);
 		w->c.delivered++;

@@ -190,12 +190,12 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 		return true;
 	switch (tc->c.cn.state) {
 	case TCP_FIN_WAIT_1:
-		tc->c.cn.state = TCP_FIN_WAIT_2;
+		tcp_state_set(w, tc, TCP_FIN_WAIT_2);
 		if ((tc->flags & TCPF_CLOSED) != 0)
 			tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
 		return true;
 	case TCP_CLOSING:
-		tc->c.cn.state = TCP_TIME_WAIT;
+		tcp_state_set(w, tc, TCP_TIME_WAIT);
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
 		return true;
 	case TCP_LAST_ACK:
@@ -203,7 +203,7 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 			tcp_end(w, tc, CONV_END_CLOSED);
 			return false;
 		}
-		tc->c.cn.state = TCP_TIME_WAIT;
+		tcp_state_set(w, tc, TCP_TIME_WAIT);
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.last_ack_ms);
 		return true;
 	default:
@@ -225,13 +225,13 @@ tcp_check_fin(struct worker *w, struct tcp_conv *tc)
 	switch (tc->c.cn.state) {
 	case TCP_SYN_RECEIVED:
 	case TCP_ESTABLISHED:
-		tc->c.cn.state = TCP_CLOSE_WAIT;
+		tcp_state_set(w, tc, TCP_CLOSE_WAIT);
 		break;
 	case TCP_FIN_WAIT_1:
-		tc->c.cn.state = TCP_CLOSING; /* were it acknowledged, this were FIN-WAIT-2 */
+		tcp_state_set(w, tc, TCP_CLOSING); /* were it acknowledged, this were FIN-WAIT-2 */
 		break;
 	case TCP_FIN_WAIT_2:
-		tc->c.cn.state = TCP_TIME_WAIT;
+		tcp_state_set(w, tc, TCP_TIME_WAIT);
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
 		break;
 	default:

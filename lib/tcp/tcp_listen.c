@@ -100,6 +100,7 @@ tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	TCP_COUNT(w, half_opens);
 	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
 	case 0:
+		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
 		break;
 	case -EEXIST: /* another worker had the same SYN */
 		conv_put(w, winner);
@@ -153,6 +154,14 @@ tcp_miss(struct worker *w, struct rte_mbuf *m)
 }
 
 /* ---- a half-open call; all below runs inside the node ---- */
+
+/** The call is over, and back in LISTEN or, by our own side, closed. */
+static void
+tcp_half_open_end(struct worker *w, struct conv_node *cn, enum tcp_state to)
+{
+	tcp_state_step(w, TCP_SYN_RECEIVED, to);
+	conv_die(w, cn);
+}
 
 static bool
 tcp_half_open_orphan(const struct tcp_half_open *h)
@@ -218,7 +227,7 @@ tcp_half_open_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	struct tcp_half_open *h = tcp_half_open(cn);
 
 	if (tcp_half_open_orphan(h) || (bits & NODE_HANGUP) != 0) {
-		conv_die(w, cn);
+		tcp_half_open_end(w, cn, TCP_CLOSED);
 		return;
 	}
 	if ((bits & NODE_KICK) != 0 && h->sends == 0) {
@@ -233,7 +242,7 @@ tcp_half_open_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	}
 	if (h->sends >= TCP_SYNACK_SENDS) {
 		TCP_COUNT(w, half_open_timeouts);
-		conv_die(w, cn);
+		tcp_half_open_end(w, cn, TCP_LISTEN);
 		return;
 	}
 	h->sends++;
@@ -308,6 +317,7 @@ tcp_half_open_ack(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 		return;
 	}
 	tcp_half_open_fill(w, h, (struct tcp_conv *)cn, pkt_of(m));
+	tcp_state_step(w, TCP_SYN_RECEIVED, TCP_ESTABLISHED);
 	TCP_COUNT(w, passive_opens);
 	TCP_COUNT(w, established);
 	LISTENER_ADD(w, h->l, accepted, 1);
@@ -362,7 +372,7 @@ tcp_half_open_rst(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 	if (pkt_of(m)->tcp.seq == h->irs + 1) {
 		TCP_COUNT(w, half_open_resets);
 		consume(w, m);
-		conv_die(w, &h->cn);
+		tcp_half_open_end(w, &h->cn, TCP_LISTEN);
 		return;
 	}
 	if (worker_since_ms(w, h->sent_ms) >= TCP_SYNACK_GAP_MS) {
@@ -385,7 +395,7 @@ tcp_half_open_advise(struct worker *w, struct tcp_half_open *h, struct rte_mbuf 
 		return;
 	}
 	if (p->icmp.hard)
-		conv_die(w, &h->cn);
+		tcp_half_open_end(w, &h->cn, TCP_LISTEN);
 	consume(w, m);
 }
 
@@ -397,7 +407,7 @@ tcp_half_open_input(struct worker *w, struct conv_node *cn, struct rte_mbuf *m)
 	const struct pkt *p = pkt_of(m);
 
 	if (tcp_half_open_orphan(h)) {
-		conv_die(w, cn);
+		tcp_half_open_end(w, cn, TCP_CLOSED);
 		conv_again(w, m);
 		return;
 	}
@@ -415,7 +425,7 @@ tcp_half_open_input(struct worker *w, struct conv_node *cn, struct rte_mbuf *m)
 		tcp_half_open_rst(w, h, m);
 	} else if ((p->tcp.flags & TCP_SYN) != 0) {
 		/* Fourth: a new SYN in the window: back to LISTEN, where it is looked at again. */
-		conv_die(w, cn);
+		tcp_half_open_end(w, cn, TCP_LISTEN);
 		conv_again(w, m);
 	} else if ((p->tcp.flags & TCP_ACK) != 0) {
 		tcp_half_open_ack(w, h, m);

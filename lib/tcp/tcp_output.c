@@ -133,7 +133,7 @@ tcp_fin_with(const struct tcp_conv *tc, uint32_t end)
 
 /** FIN has gone out for the first time: RFC 9293 section 3.10.4. */
 static void
-tcp_fin_sent(struct tcp_conv *tc)
+tcp_fin_sent(struct worker *w, struct tcp_conv *tc)
 {
 	tc->flags &= ~TCPF_FIN_LOST;
 	if ((tc->flags & TCPF_FIN_SENT) != 0)
@@ -141,9 +141,9 @@ tcp_fin_sent(struct tcp_conv *tc)
 	tc->flags |= TCPF_FIN_SENT;
 	tc->snd_nxt = tc->snd_end + 1;
 	if (tc->c.cn.state == TCP_ESTABLISHED || tc->c.cn.state == TCP_SYN_RECEIVED)
-		tc->c.cn.state = TCP_FIN_WAIT_1;
+		tcp_state_set(w, tc, TCP_FIN_WAIT_1);
 	else if (tc->c.cn.state == TCP_CLOSE_WAIT)
-		tc->c.cn.state = TCP_LAST_ACK;
+		tcp_state_set(w, tc, TCP_LAST_ACK);
 }
 
 /** Send an element, for the first time or again. @return 0; -EMSGSIZE: not sent, mss has fallen; -ENOBUFS */
@@ -168,7 +168,7 @@ tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	p->tx.sends += p->tx.sends < UINT8_MAX;
 	tc->snd_nxt = seq_max(tc->snd_nxt, end);
 	if (fin)
-		tcp_fin_sent(tc);
+		tcp_fin_sent(w, tc);
 	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
 		tcp_rto_start(w, tc);
 	return err == -ENOBUFS ? err : 0;
@@ -334,7 +334,7 @@ tcp_send_fin(struct worker *w, struct tcp_conv *tc)
 			TCP_TX_LOST)
 		return;
 	tcp_emit(w, tc, tc->snd_end, NULL, 0, TCP_FIN);
-	tcp_fin_sent(tc);
+	tcp_fin_sent(w, tc);
 	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
 		tcp_rto_start(w, tc);
 }

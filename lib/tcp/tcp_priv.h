@@ -22,6 +22,7 @@
 
 enum tcp_state {
 	TCP_CLOSED,
+	TCP_LISTEN, /* of a listener: only the start and end of changes */
 	TCP_SYN_SENT,
 	TCP_SYN_RECEIVED, /* of a simultaneous open; passive opens are half-open nodes */
 	TCP_ESTABLISHED,
@@ -276,9 +277,38 @@ enum tcp_stat {
 	TCP_STAT_MAX
 };
 
+/* Changes of state that are counted: from, to, name. */
+#define TCP_EDGES(X)                                                   \
+	X(CLOSED, SYN_SENT, "closed_syn_sent")                         \
+	X(LISTEN, SYN_RECEIVED, "listen_syn_received")                 \
+	X(SYN_SENT, SYN_RECEIVED, "syn_sent_syn_received")             \
+	X(SYN_SENT, ESTABLISHED, "syn_sent_established")               \
+	X(SYN_SENT, CLOSED, "syn_sent_closed")                         \
+	X(SYN_RECEIVED, ESTABLISHED, "syn_received_established")       \
+	X(SYN_RECEIVED, FIN_WAIT_1, "syn_received_fin_wait_1")         \
+	X(SYN_RECEIVED, LISTEN, "syn_received_listen")                 \
+	X(SYN_RECEIVED, CLOSED, "syn_received_closed")                 \
+	X(ESTABLISHED, FIN_WAIT_1, "established_fin_wait_1")           \
+	X(ESTABLISHED, CLOSE_WAIT, "established_close_wait")           \
+	X(ESTABLISHED, CLOSED, "established_closed")                   \
+	X(FIN_WAIT_1, FIN_WAIT_2, "fin_wait_1_fin_wait_2")             \
+	X(FIN_WAIT_1, CLOSING, "fin_wait_1_closing")                   \
+	X(FIN_WAIT_1, CLOSED, "fin_wait_1_closed")                     \
+	X(FIN_WAIT_2, TIME_WAIT, "fin_wait_2_time_wait")               \
+	X(FIN_WAIT_2, CLOSED, "fin_wait_2_closed")                     \
+	X(CLOSE_WAIT, LAST_ACK, "close_wait_last_ack")                 \
+	X(CLOSE_WAIT, CLOSED, "close_wait_closed")                     \
+	X(CLOSING, TIME_WAIT, "closing_time_wait")                     \
+	X(CLOSING, CLOSED, "closing_closed")                           \
+	X(LAST_ACK, TIME_WAIT, "last_ack_time_wait") /* last_ack_ms */ \
+	X(LAST_ACK, CLOSED, "last_ack_closed")                         \
+	X(TIME_WAIT, SYN_RECEIVED, "time_wait_syn_received")           \
+	X(TIME_WAIT, CLOSED, "time_wait_closed")
+
 /** What TCP keeps per worker: written by it alone. */
 struct tcp_worker {
 	uint64_t v[TCP_STAT_MAX];
+	uint64_t edges[TCP_STATES][TCP_STATES]; /* changes of state: from, to */
 	/* The last duplicate that came to the conversation that the worker is inside of; empty: none.
 	 * Told by its next ACK (RFC 2883), forgotten when the worker leaves it. */
 	struct tcp_sack_block dup;
@@ -552,4 +582,17 @@ void tcp_last_call(struct worker *w, struct tcp_conv *tc);
 
 void tcp_time_wait_enter(struct worker *w, struct tcp_conv *tc);
 
+/* ---- tcp_state.c ---- */
+
 const char *tcp_state_name(unsigned state);
+void tcp_state_step(struct worker *w, enum tcp_state from, enum tcp_state to);
+void tcp_state_stats(const struct worker *w,
+	void (*each)(void *arg, const char *name, uint64_t value), void *arg);
+
+/** Every change of a conversation's state goes through here. */
+static inline void
+tcp_state_set(struct worker *w, struct tcp_conv *tc, enum tcp_state to)
+{
+	tcp_state_step(w, (enum tcp_state)tc->c.cn.state, to);
+	tc->c.cn.state = to;
+}

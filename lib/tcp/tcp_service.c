@@ -28,7 +28,7 @@ static void
 tcp_finish(struct worker *w, struct tcp_conv *tc)
 {
 	tcp_last_call(w, tc);
-	tc->c.cn.state = TCP_CLOSED;
+	tcp_state_set(w, tc, TCP_CLOSED);
 	conv_die(w, &tc->c.cn);
 }
 

@@ -52,10 +52,12 @@ tcp_time_wait_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 {
 	struct tcp_time_wait *tw = tcp_time_wait(cn);
 
-	if ((bits & NODE_HANGUP) != 0 || (int32_t)(w->now_ms - tw->until) >= 0)
-		conv_die(w, cn);
-	else
+	if ((bits & NODE_HANGUP) == 0 && (int32_t)(w->now_ms - tw->until) < 0) {
 		conv_timer_set(w, cn, tw->until);
+		return;
+	}
+	tcp_state_step(w, TCP_TIME_WAIT, TCP_CLOSED);
+	conv_die(w, cn);
 }
 
 static void
@@ -99,6 +101,7 @@ tcp_time_wait_reopen(struct worker *w, struct tcp_time_wait *tw, struct rte_mbuf
 
 	/* Nobody listens, or not to him: what CLOSED and LISTEN say to it. */
 	if (l == NULL || !listener_allows(l, tw->cn.n.key.raddr)) {
+		tcp_state_step(w, TCP_TIME_WAIT, TCP_CLOSED);
 		conv_die(w, &tw->cn);
 		conv_again(w, m);
 		return;
@@ -116,6 +119,7 @@ tcp_time_wait_reopen(struct worker *w, struct tcp_time_wait *tw, struct rte_mbuf
 		assert(false);
 		conv_abandon(w, cn);
 	} else {
+		tcp_state_step(w, TCP_TIME_WAIT, TCP_SYN_RECEIVED);
 		TCP_COUNT(w, time_wait_reused);
 		TCP_COUNT(w, half_opens);
 	}

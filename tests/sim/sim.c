@@ -1,48 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
+ *
+ * Hosts, time, and the end.
  */
-#include "sim.h"
-
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_ether.h>
+#include "pcapng.h"
+#include "sim_priv.h"
 
-#define FRAME_MAX 9216
-#define QUEUE     1000
-#define INBOX_MAX 4096
-#define QUIET_US  200000000 /* time that time-wait, idle UDP and reassembly get to end */
-#define MILLION   1000000
+#define QUIET_US 200000000 /* time that time-wait, idle UDP and reassembly get to end */
 
-struct frame {
-	struct frame *next;
-	uint64_t at_us; /* when it arrives */
-	unsigned host; /* where */
-	uint32_t len;
-	uint8_t b[];
-};
-
-struct host {
-	struct sim *sim;
-	unsigned number;
-	struct stack *stack;
-	unsigned workers;
-	struct frame *inbox, **inbox_end; /* arrived, not yet polled */
-	uint64_t link_free_us; /* when the outgoing link has sent what it was given */
-};
-
-struct sim {
-	struct sim_conf conf;
-	struct worker rng;
-	uint64_t now_us;
-	struct frame *flying; /* by time of arrival */
-	struct host host[2];
-	struct sim_counters c;
-};
-
-static void
+_Noreturn void
 sim_fail(const char *what, int err)
 {
 	fprintf(stderr, "simulator: %s: %s\n", what, strerror(-err));
@@ -55,16 +27,10 @@ sim_random(struct sim *s)
 	return worker_random(&s->rng);
 }
 
-static bool
-sim_chance(struct sim *s, uint32_t parts)
-{
-	return parts != 0 && sim_random(s) % MILLION < parts;
-}
-
 static uint64_t
 sim_clock(void *arg)
 {
-	return ((struct host *)arg)->sim->now_us;
+	return ((struct sim_host *)arg)->sim->now_us;
 }
 
 uint64_t
@@ -79,93 +45,43 @@ sim_counters(const struct sim *s)
 	return &s->c;
 }
 
+uint64_t
+sim_trace(const struct sim *s)
+{
+	return s->trace;
+}
+
+const char *
+sim_fault(const struct sim *s)
+{
+	return s->fault[0] != 0 ? s->fault : NULL;
+}
+
 void
-sim_link_set(struct sim *s, const struct sim_link *link)
+sim_link_set(struct sim *s, unsigned from, const struct sim_link *link)
 {
-	s->conf.link = *link;
+	s->conf.link[from] = *link;
 }
 
-/* ---- the link ---- */
-
-/** Time of arrival by rate, delay, jitter and reordering; 0: the link's queue is full. */
-static uint64_t
-link_arrival(struct sim *s, struct host *from, uint32_t len)
-{
-	const struct sim_link *l = &s->conf.link;
-	uint64_t at = s->now_us;
-
-	if (l->rate_bps != 0) {
-		uint64_t us = (uint64_t)len * 8 * MILLION / l->rate_bps + 1;
-		uint32_t queue = l->queue != 0 ? l->queue : QUEUE;
-
-		if (from->link_free_us < s->now_us)
-			from->link_free_us = s->now_us;
-		if (from->link_free_us - s->now_us > us * queue) {
-			s->c.queue_drops++;
-			return 0;
-		}
-		from->link_free_us += us;
-		at = from->link_free_us;
-	}
-	at += l->delay_us + 1;
-	if (l->jitter_us != 0)
-		at += sim_random(s) % l->jitter_us;
-	if (sim_chance(s, l->reorder)) {
-		s->c.reordered++;
-		at += sim_random(s) % (4 * (l->delay_us + l->jitter_us) + 100);
-	}
-	return at;
-}
-
-static void
-link_put(struct sim *s, struct host *from, const uint8_t *b, uint32_t len)
-{
-	uint64_t at = link_arrival(s, from, len);
-	struct frame *f, **p = &s->flying;
-
-	if (at == 0)
-		return;
-	f = malloc(sizeof(*f) + len);
-	if (f == NULL)
-		sim_fail("frame", -ENOMEM);
-	f->at_us = at;
-	f->host = 1 - from->number;
-	f->len = len;
-	memcpy(f->b, b, len);
-	if (sim_chance(s, s->conf.link.corrupt)) {
-		s->c.corrupted++;
-		f->b[sim_random(s) % len] ^= (uint8_t)(1 + sim_random(s) % 255);
-	}
-	while (*p != NULL && (*p)->at_us <= at)
-		p = &(*p)->next;
-	f->next = *p;
-	*p = f;
-}
+/* ---- a host's port ---- */
 
 static uint16_t
 sim_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 {
-	struct host *h = arg;
-	struct sim *s = h->sim;
-	uint8_t buf[FRAME_MAX];
+	struct sim_host *h = arg;
+	uint8_t buf[SIM_FRAME_MAX];
 
 	(void)worker;
 	(void)ifc;
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t len = rte_pktmbuf_pkt_len(m[i]);
-		const void *b = rte_pktmbuf_read(m[i], 0, len, buf);
+		const void *b = NULL;
 
-		s->c.sent++;
-		if (b == NULL || len > FRAME_MAX)
+		if (len <= SIM_FRAME_MAX)
+			b = rte_pktmbuf_read(m[i], 0, len, buf);
+		if (b == NULL)
 			sim_fail("frame longer than any MTU", -EMSGSIZE);
-		if (sim_chance(s, s->conf.link.loss))
-			s->c.lost++;
-		else
-			link_put(s, h, b, len);
-		if (sim_chance(s, s->conf.link.duplicate)) {
-			s->c.duplicated++;
-			link_put(s, h, b, len);
-		}
+		link_send(h->sim, h, b, len);
 		rte_pktmbuf_free(m[i]);
 	}
 	return n;
@@ -174,16 +90,16 @@ sim_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n
 static uint16_t
 sim_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n)
 {
-	struct host *h = arg;
+	struct sim_host *h = arg;
 	uint16_t i = 0;
 
 	(void)ifc;
 	(void)queue;
-	/* Bursts of random length, so that grouping sees all sizes. */
+	/* Bursts of random length, so that grouping sees all sizes, and with a queue per worker each gets what it finds. */
 	if (n > 1)
 		n = (uint16_t)(1 + sim_random(h->sim) % n);
 	while (i < n && h->inbox != NULL) {
-		struct frame *f = h->inbox;
+		struct sim_frame *f = h->inbox;
 		struct rte_mbuf *to = rte_pktmbuf_alloc(stack_mempool(h->stack));
 
 		h->inbox = f->next;
@@ -204,7 +120,7 @@ sim_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n)
 /* ---- hosts ---- */
 
 static void
-host_address(struct host *h, unsigned ifc, const char *text, uint8_t prefix_len)
+host_address(struct sim_host *h, unsigned ifc, const char *text, uint8_t prefix_len)
 {
 	uint8_t addr[16];
 	struct in_addr v4;
@@ -219,47 +135,60 @@ host_address(struct host *h, unsigned ifc, const char *text, uint8_t prefix_len)
 		sim_fail(text, err);
 }
 
-static void
-host_create(struct sim *s, unsigned number)
+static struct stack *
+host_stack(struct sim_host *h, uint16_t mtu)
 {
-	struct host *h = &s->host[number];
-	struct ip_ifc_conf ifc = {
-		.name = "sim",
-		.mac = {{2, 0, 0, 0, 9, (uint8_t)(1 + number)}},
-		.mtu = s->conf.link.mtu != 0 ? s->conf.link.mtu : 1500,
-		.off.multi_segs = true,
-	};
+	const struct sim_conf *c = &h->sim->conf;
+	uint32_t convs = c->conversations != 0 ? c->conversations : 256;
 	static unsigned made;
 	char name[9];
-	uint32_t convs = s->conf.conversations != 0 ? s->conf.conversations : 256;
 	struct stack_conf sc = {
 		.name = name,
-		.workers = s->conf.workers[number],
-		.seats = s->conf.workers[number],
-		.spread = s->conf.spread,
+		.workers = h->workers,
+		.seats = h->workers,
+		.spread = c->spread,
 		.limit_conversations = convs,
 		.limit_half_open = convs,
 		.limit_time_wait = convs,
 		.limit_fragments = 64,
-		.listeners = 64,
-		.mbufs = s->conf.mbufs != 0 ? s->conf.mbufs : 4096,
-		.mbuf_data_room = RTE_PKTMBUF_HEADROOM + FRAME_MAX,
-		.seed = sim_random(s),
+		.listeners = 512,
+		.mbufs = c->mbufs != 0 ? c->mbufs : 4096,
+		.mbuf_data_room = (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_MAX(mtu + 100, 2048)),
+		.udp_idle_ms = c->udp_idle_ms,
+		.tcp = c->tcp,
+		.seed = sim_random(h->sim),
 		.virtual_workers = true,
 		.socket_id = SOCKET_ID_ANY,
 		.io = {sim_rx, sim_tx, sim_clock, h},
 	};
-	int err = 0, n;
+	struct stack *s;
+	int err = 0;
 
-	snprintf(name, sizeof(name), "s%u", made++ % MILLION);
+	snprintf(name, sizeof(name), "s%u", made++ % SIM_MILLION);
+	s = stack_create(&sc, &err);
+	if (s == NULL)
+		sim_fail("stack_create", err);
+	return s;
+}
+
+static void
+host_create(struct sim *s, unsigned number)
+{
+	struct sim_host *h = &s->host[number];
+	struct ip_ifc_conf ifc = {
+		.name = "sim",
+		.mac = {{2, 0, 0, 0, 9, (uint8_t)(1 + number)}},
+		.mtu = s->conf.mtu != 0 ? s->conf.mtu : 1500,
+		.off.multi_segs = true,
+	};
+	int err, n;
+
 	h->sim = s;
 	h->number = number;
-	h->workers = sc.workers;
+	h->workers = s->conf.workers[number];
 	h->inbox_end = &h->inbox;
-	h->stack = stack_create(&sc, &err);
-	if (h->stack == NULL)
-		sim_fail("stack_create", err);
-	n = stack_ifc_add(h->stack, &ifc, 1);
+	h->stack = host_stack(h, ifc.mtu);
+	n = stack_ifc_add(h->stack, &ifc, s->conf.spread == STACK_SPREAD_RSS ? h->workers : 1);
 	if (n < 0)
 		sim_fail("stack_ifc_add", n);
 	host_address(h, (unsigned)n, number == 0 ? "10.9.0.1" : "10.9.0.2", 24);
@@ -283,6 +212,11 @@ sim_create(const struct sim_conf *conf)
 	s->conf = *conf;
 	s->now_us = 1000000;
 	worker_seed(&s->rng, conf->seed);
+	if (conf->pcapng != NULL) {
+		s->pcapng = pcapng_open(conf->pcapng);
+		if (s->pcapng == NULL)
+			sim_fail(conf->pcapng, -errno);
+	}
 	host_create(s, 0);
 	host_create(s, 1);
 	return s;
@@ -299,18 +233,20 @@ sim_stack(struct sim *s, unsigned host)
 static void
 sim_arrive(struct sim *s)
 {
-	while (s->flying != NULL && s->flying->at_us <= s->now_us) {
-		struct frame *f = s->flying;
-		struct host *h = &s->host[f->host];
+	struct sim_frame *f;
 
-		s->flying = f->next;
+	while ((f = link_arrived(s)) != NULL) {
+		struct sim_host *h = &s->host[f->host];
+
+		if (s->pcapng != NULL)
+			pcapng_packet(s->pcapng, h->number, PCAPNG_IN, f->at_us, f->b, f->len);
 		f->next = NULL;
 		*h->inbox_end = f;
 		h->inbox_end = &f->next;
 	}
 }
 
-/** Every worker of both hosts once, in random order. @return events handled */
+/** Workers of both hosts, in random order; some are late by a step. @return events handled */
 static unsigned
 sim_turns(struct sim *s)
 {
@@ -325,8 +261,14 @@ sim_turns(struct sim *s)
 		order[i - 1] = order[j];
 		order[j] = t;
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (n > 2 && sim_random(s) % 8 == 0)
+			continue;
 		done += stack_turn(s->host[order[i] / WORKER_MAX].stack, order[i] % WORKER_MAX);
+		/* Clocks of workers differ. */
+		if (done > 0)
+			s->now_us += sim_random(s) % 3;
+	}
 	return done;
 }
 
@@ -336,10 +278,10 @@ sim_quiet_us(struct sim *s)
 {
 	uint64_t quiet = 100000;
 
-	if (s->flying != NULL) {
-		if (s->flying->at_us <= s->now_us)
+	if (s->nflying > 0) {
+		if (s->flying[0]->at_us <= s->now_us)
 			return 1;
-		quiet = RTE_MIN(quiet, s->flying->at_us - s->now_us);
+		quiet = RTE_MIN(quiet, s->flying[0]->at_us - s->now_us);
 	}
 	for (unsigned h = 0; h < 2; h++) {
 		if (s->host[h].inbox != NULL)
@@ -353,6 +295,39 @@ sim_quiet_us(struct sim *s)
 	return quiet;
 }
 
+/** After every step: each packet is accounted for (I10), no packet reached a node of another key (I5). */
+static int
+sim_check_sums(struct stack *stack, char *what, size_t len)
+{
+	struct stack_stats st;
+
+	stack_stats(stack, &st);
+	if (st.missing == 0 && st.conv.recheck_failed == 0)
+		return 0;
+	snprintf(what, len, "I10, I5: %ld of %lu received packets are missing, %lu were astray",
+		st.missing, st.sum.received, st.conv.recheck_failed);
+	return -1;
+}
+
+static void
+sim_check(struct sim *s)
+{
+	bool whole = s->conf.check_every != 0 && s->c.steps % s->conf.check_every == 0;
+
+	if (s->conf.check_every == 0 || s->fault[0] != 0)
+		return;
+	s->c.checks += whole;
+	for (unsigned h = 0; h < 2; h++) {
+		struct stack *stack = s->host[h].stack;
+		char what[200];
+
+		if ((whole ? stack_check : sim_check_sums)(stack, what, sizeof(what)) == 0)
+			continue;
+		snprintf(s->fault, sizeof(s->fault), "host %u at %lu us: %s", h, s->now_us, what);
+		return;
+	}
+}
+
 void
 sim_step(struct sim *s, uint64_t limit_us)
 {
@@ -363,6 +338,8 @@ sim_step(struct sim *s, uint64_t limit_us)
 		forward = 1 + sim_random(s) % 20;
 	else
 		forward = RTE_MAX(sim_quiet_us(s), UINT64_C(1));
+	s->c.steps++;
+	sim_check(s);
 	s->now_us = RTE_MIN(s->now_us + forward, RTE_MAX(limit_us, s->now_us + 1));
 }
 
@@ -371,7 +348,7 @@ sim_run(struct sim *s, uint64_t us, bool (*done)(void *arg), void *arg)
 {
 	uint64_t end = s->now_us + us;
 
-	while (s->now_us < end) {
+	while (s->now_us < end && s->fault[0] == 0) {
 		if (done != NULL && done(arg))
 			return true;
 		sim_step(s, end);
@@ -380,15 +357,21 @@ sim_run(struct sim *s, uint64_t us, bool (*done)(void *arg), void *arg)
 }
 
 struct key
-sim_key(bool v6, uint8_t proto, uint16_t port)
+sim_key_to(unsigned host, bool v6, uint8_t proto, uint16_t port)
 {
 	struct key k = {.rport_be = htons(port), .proto = proto};
 
 	if (v6)
-		inet_pton(AF_INET6, "fd09::2", k.raddr);
+		inet_pton(AF_INET6, host == 0 ? "fd09::1" : "fd09::2", k.raddr);
 	else
-		key_map_v4(k.raddr, inet_addr("10.9.0.2"));
+		key_map_v4(k.raddr, inet_addr(host == 0 ? "10.9.0.1" : "10.9.0.2"));
 	return k;
+}
+
+struct key
+sim_key(bool v6, uint8_t proto, uint16_t port)
+{
+	return sim_key_to(1, v6, proto, port);
 }
 
 /* ---- the end ---- */
@@ -398,7 +381,7 @@ sim_at_baseline(void *arg)
 {
 	struct sim *s = arg;
 
-	if (s->flying != NULL)
+	if (s->nflying > 0)
 		return false;
 	for (unsigned h = 0; h < 2; h++) {
 		struct stack_stats st;
@@ -431,14 +414,16 @@ sim_describe(struct sim *s, char *fault, size_t len)
 }
 
 static void
-frames_free(struct frame *f)
+sim_frames_free(struct sim *s)
 {
-	struct frame *next;
-
-	for (; f != NULL; f = next) {
-		next = f->next;
-		free(f);
-	}
+	for (unsigned i = 0; i < s->nflying; i++)
+		free(s->flying[i]);
+	free(s->flying);
+	for (unsigned h = 0; h < 2; h++)
+		for (struct sim_frame *f = s->host[h].inbox, *next; f != NULL; f = next) {
+			next = f->next;
+			free(f);
+		}
 }
 
 int
@@ -454,9 +439,14 @@ sim_free(struct sim *s, char *fault, size_t len)
 		if (err == 0)
 			err = stack_check(s->host[h].stack, fault, len);
 		stack_free(s->host[h].stack);
-		frames_free(s->host[h].inbox);
 	}
-	frames_free(s->flying);
+	if (s->fault[0] != 0) {
+		snprintf(fault, len, "%s", s->fault);
+		err = -1;
+	}
+	if (s->pcapng != NULL && pcapng_close(s->pcapng) != 0)
+		sim_fail(s->conf.pcapng, -EIO);
+	sim_frames_free(s);
 	free(s);
 	return err;
 }

@@ -2,8 +2,8 @@
  * Copyright (c) 2026 the convd authors
  *
  * Two whole stacks, each with several virtual workers, joined by a link that loses,
- * delays, reorders, repeats and damages frames; one thread, virtual time, and one seed that decides
- * everything, which worker runs when included.
+ * delays, reorders, repeats and damages frames, with a router in its middle; one thread, virtual time, and one seed
+ * that decides everything, which worker runs when included.
  */
 #pragma once
 
@@ -12,26 +12,41 @@
 
 #include "stack.h"
 
-/** Chances are in parts of a million. */
+/** One direction of the link. Chances are in parts of a million. */
 struct sim_link {
-	uint32_t loss, duplicate, reorder, corrupt;
+	uint32_t loss, duplicate, reorder;
+	/* One bit, or up to 15 in a row (more could pass the Internet checksum), or all from some byte on cut off. */
+	uint32_t corrupt;
+	/* Loss in bursts (Gilbert, Elliott): into the bad state, out of it, loss in it. */
+	uint32_t bad_enter, bad_leave, bad_loss;
 	uint64_t delay_us, jitter_us; /* a reordered frame waits up to 4 * (delay + jitter) more */
 	uint64_t rate_bps; /* 0: without limit */
 	uint32_t queue; /* frames that may wait where there is a rate; 0: 1000 */
-	uint16_t mtu; /* 0: 1500 */
+	uint32_t mark; /* ECN: so many waiting, and CE is set (RFC 3168); 0: never */
+	uint16_t mtu; /* of IP packets half way; 0: as the hosts' */
+	bool black_hole; /* nobody tells who sends longer ones */
+	bool down; /* nothing gets through */
 };
 
 struct sim_conf {
 	uint64_t seed;
 	unsigned workers[2]; /* of each host */
-	enum stack_spread spread;
-	struct sim_link link;
+	enum stack_spread spread; /* RSS: the seed chooses who polls a frame */
+	struct sim_link link[2]; /* from host 0, from host 1 */
+	uint16_t mtu; /* of the hosts; 0: 1500 */
 	uint32_t conversations; /* limit of each host; 0: 256 */
 	uint32_t mbufs; /* of each host; 0: 4096 */
+	struct tcp_conf tcp; /* of both */
+	uint32_t udp_idle_ms;
+	/* Sums (I5, I10) are checked after every step, all nodes (I1-I10) each so many steps; 0: only at the end. */
+	uint32_t check_every;
+	const char *pcapng; /* file to write what both hosts send and get; NULL: none */
 };
 
 struct sim_counters {
-	uint64_t sent, delivered, lost, duplicated, reordered, corrupted, queue_drops, no_mbuf;
+	uint64_t sent, delivered, lost, burst_lost, duplicated, reordered, corrupted, cut;
+	uint64_t queue_drops, marked, too_big, black_holed, fragmented, partitioned, no_mbuf;
+	uint64_t steps, checks;
 };
 
 struct sim;
@@ -46,13 +61,19 @@ struct stack *sim_stack(struct sim *s, unsigned host);
 uint64_t sim_now_us(const struct sim *s);
 uint64_t sim_random(struct sim *s);
 const struct sim_counters *sim_counters(const struct sim *s);
-/** Change the link while frames are under way. */
-void sim_link_set(struct sim *s, const struct sim_link *link);
+/** A number that two runs of one seed have in common, and no others: of all frames that were sent, and when. */
+uint64_t sim_trace(const struct sim *s);
+/** An invariant that was found broken; NULL: none. */
+const char *sim_fault(const struct sim *s);
+/** Change one direction of the link while frames are under way. */
+void sim_link_set(struct sim *s, unsigned from, const struct sim_link *link);
 
-/** One step: every worker of both hosts takes a turn, in random order; then time goes on, at most to limit_us. */
+/** One step: most workers of both hosts take a turn, in random order; then time goes on, at most to limit_us. */
 void sim_step(struct sim *s, uint64_t limit_us);
-/** Step until done(arg) or until us have passed. @return true if done */
+/** Step until done(arg), until us have passed, or until an invariant breaks. @return true if done */
 bool sim_run(struct sim *s, uint64_t us, bool (*done)(void *arg), void *arg);
 
 /** The tuple for an active open from host 0 to host 1 (v6 or v4) at port. */
 struct key sim_key(bool v6, uint8_t proto, uint16_t port);
+/** The same to either host. */
+struct key sim_key_to(unsigned host, bool v6, uint8_t proto, uint16_t port);

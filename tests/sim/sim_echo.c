@@ -39,12 +39,14 @@ conf_of(uint64_t seed)
 	c.workers[0] = 1 + (unsigned)(worker_random(&r) % 4);
 	c.workers[1] = 1 + (unsigned)(worker_random(&r) % 4);
 	c.spread = worker_random(&r) % 3 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
-	c.link.loss = 50000;
-	c.link.reorder = 20000;
-	c.link.duplicate = 10000;
-	c.link.corrupt = worker_random(&r) % 2 == 0 ? 2000 : 0;
-	c.link.delay_us = 50 + worker_random(&r) % 20000;
-	c.link.jitter_us = worker_random(&r) % 1000;
+	c.link[0].loss = 50000;
+	c.link[0].reorder = 20000;
+	c.link[0].duplicate = 10000;
+	c.link[0].corrupt = worker_random(&r) % 2 == 0 ? 2000 : 0;
+	c.link[0].delay_us = 50 + worker_random(&r) % 20000;
+	c.link[0].jitter_us = worker_random(&r) % 1000;
+	c.link[1] = c.link[0];
+	c.check_every = 32;
 	return c;
 }
 

@@ -32,11 +32,13 @@ conf_of(uint64_t seed)
 	c.workers[0] = 1 + (unsigned)(worker_random(&r) % 3);
 	c.workers[1] = 2 + (unsigned)(worker_random(&r) % 3);
 	c.spread = worker_random(&r) % 2 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
-	c.link.delay_us = 50 + worker_random(&r) % 5000;
-	c.link.jitter_us = worker_random(&r) % 500;
-	c.link.loss = worker_random(&r) % 2 == 0 ? 20000 : 0;
-	c.link.reorder = worker_random(&r) % 2 == 0 ? 20000 : 0;
+	c.link[0].delay_us = 50 + worker_random(&r) % 5000;
+	c.link[0].jitter_us = worker_random(&r) % 500;
+	c.link[0].loss = worker_random(&r) % 2 == 0 ? 20000 : 0;
+	c.link[0].reorder = worker_random(&r) % 2 == 0 ? 20000 : 0;
 	run_total = PAIR_HEAD + 20000 + worker_random(&r) % 180000;
+	c.link[1] = c.link[0];
+	c.check_every = 32;
 	return c;
 }
 

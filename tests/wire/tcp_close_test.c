@@ -46,6 +46,11 @@ test_passive_close(void **state)
 	assert_int_equal(k.why, CONV_END_CLOSED);
 	wire_state(&k, "");
 	wire_silent(w);
+	assert_int_equal(wire_stat(w, "state_listen_syn_received"), 1);
+	assert_int_equal(wire_stat(w, "state_syn_received_established"), 1);
+	assert_int_equal(wire_stat(w, "state_established_close_wait"), 1);
+	assert_int_equal(wire_stat(w, "state_close_wait_last_ack"), 1);
+	assert_int_equal(wire_stat(w, "state_last_ack_closed"), 1);
 	wire_close(w);
 }
 
@@ -75,6 +80,10 @@ test_active_close(void **state)
 	wire_run(w, 600);
 	wire_state(&k, "");
 	wire_silent(w);
+	assert_int_equal(wire_stat(w, "state_established_fin_wait_1"), 1);
+	assert_int_equal(wire_stat(w, "state_fin_wait_1_fin_wait_2"), 1);
+	assert_int_equal(wire_stat(w, "state_fin_wait_2_time_wait"), 1);
+	assert_int_equal(wire_stat(w, "state_time_wait_closed"), 1);
 	wire_close(w);
 }
 
@@ -109,6 +118,8 @@ test_simultaneous_close(void **state)
 	wire_send(&k, ACK, 2, 2, 0);
 	wire_state(&k, "TIME-WAIT");
 	wire_silent(w);
+	assert_int_equal(wire_stat(w, "state_fin_wait_1_closing"), 1);
+	assert_int_equal(wire_stat(w, "state_closing_time_wait"), 1);
 	wire_close(w);
 }
 
@@ -364,6 +375,7 @@ test_time_wait_reuse_by_timestamp(void **state)
 	assert_int_equal(wire_stat(w, "time_wait_reused"), 1);
 	k.hangups = 0;
 	wire_discard(w);
+	assert_int_equal(wire_stat(w, "state_time_wait_syn_received"), 1);
 	wire_close(w);
 }
 
