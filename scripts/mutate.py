@@ -8,6 +8,7 @@ tests/mutants.txt, one line each: FILE | LINE AS IT IS | LINE AS CHANGED | WHY I
 The sample follows from the seed. Works in copies of the tree under a temporary folder; the tree itself is not touched.
 """
 import argparse
+import collections
 import os
 import random
 import re
@@ -73,8 +74,17 @@ def is_early(text, end):
     return not text[end:].lstrip(" \t").startswith("\n}")
 
 
+Mutant = collections.namedtuple("Mutant", "path line at end new was now")
+
+
+def before_and_after(text, at, end, new):
+    """The line as it is and as it will be."""
+    start, stop = text.rfind("\n", 0, at) + 1, text.find("\n", end)
+    return " ".join(text[start:stop].split()), " ".join((text[start:at] + new + text[end:stop]).split())
+
+
 def mutants_of(path, text):
-    """(line, position, end, replacement) of every change that one file can have."""
+    """Every change that one file can have."""
     found = []
     for m in TOKEN.finditer(text):
         kind, old = m.lastgroup, m.group()
@@ -104,7 +114,7 @@ def mutants_of(path, text):
             continue
         if new is not None:
             found.append((line_of(text, m.start()), m.start(), m.end(), new))
-    return [(path, line, at, end, new) for line, at, end, new in found]
+    return [Mutant(path, line, at, end, new, *before_and_after(text, at, end, new)) for line, at, end, new in found]
 
 
 def all_mutants(folders):
@@ -156,14 +166,13 @@ class Copy:
 
     def try_mutant(self, mutant):
         """@return "killed by TEST", "invalid" (does not compile), or "survived" """
-        path, _, at, end, new = mutant
-        file = os.path.join(self.dir, path)
+        file = os.path.join(self.dir, mutant.path)
         with open(file) as f:
             text = f.read()
         with open(file, "w") as f:
-            f.write(text[:at] + new + text[end:])
+            f.write(text[:mutant.at] + mutant.new + text[mutant.end:])
         try:
-            for test in tests_for(path):
+            for test in tests_for(mutant.path):
                 if not self.make(test):
                     return "invalid"
                 if not self.passes(test):
@@ -185,16 +194,6 @@ def explained():
     return rows
 
 
-def lines_of(mutant):
-    path, _, at, end, new = mutant
-    with open(os.path.join(HERE, path)) as f:
-        text = f.read()
-    start = text.rfind("\n", 0, at) + 1
-    stop = text.find("\n", end)
-    squeeze = " ".join
-    return squeeze(text[start:stop].split()), squeeze((text[start:at] + new + text[end:stop]).split())
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--count", type=int, default=300)
@@ -204,7 +203,7 @@ def main():
     p.add_argument("--only", default="", help="only files whose path holds this")
     p.add_argument("folders", nargs="*", default=["lib/tcp", "lib/ip"])
     a = p.parse_args()
-    todo = [m for m in all_mutants(a.folders) if a.only in m[0]]
+    todo = [m for m in all_mutants(a.folders) if a.only in m.path]
     print(f"{len(todo)} mutants can be made of {', '.join(a.folders)}; seed {a.seed}, {min(a.count, len(todo))} are tried")
     random.Random(a.seed).shuffle(todo)
     todo = todo[:a.count]
@@ -223,10 +222,9 @@ def main():
                     return
                 mutant = todo.pop(0)
             result = copy.try_mutant(mutant)
-            was, now = lines_of(mutant)
             with lock:
                 results.append((mutant, result))
-                print(f"{len(results)} {mutant[0]}:{mutant[1]}: {was}  ->  {now}: {result}", flush=True)
+                print(f"{len(results)} {mutant.path}:{mutant.line}: {mutant.was}  ->  {mutant.now}: {result}", flush=True)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(a.jobs)]
     for t in threads:
@@ -245,10 +243,9 @@ def report(results):
     if alive:
         print("\nsurvived:")
     for m in sorted(alive):
-        was, now = lines_of(m)
-        reason = why.get((m[0], was, now))
+        reason = why.get((m.path, m.was, m.now))
         unexplained += reason is None
-        print(f"  {m[0]}:{m[1]}: {was}  ->  {now}: {reason or 'NOT EXPLAINED'}")
+        print(f"  {m.path}:{m.line}: {m.was}  ->  {m.now}: {reason or 'NOT EXPLAINED'}")
     killed = len(tried) - len(alive)
     share = killed / len(tried) if tried else 0
     print(f"\n{len(tried)} mutants tried, {killed} killed ({share:.1%}), {len(alive)} survived, {unexplained} of them not explained; "
