@@ -16,7 +16,6 @@
 #define ICMP6_ROUTER_ADV  134
 #define ICMP6_SOLICIT     135
 #define ICMP6_ADVERTISE   136
-#define IP6_MTU_MIN       1280
 
 static bool
 icmp6_classify(struct pkt *p, const uint8_t *icmp)

@@ -9,7 +9,6 @@
 
 #include "ip_priv.h"
 
-#define IP6_MTU_MIN 1280 /* RFC 8200 section 5 */
 #define IP4_MTU_MIN 576
 
 static unsigned
@@ -122,6 +121,7 @@ ip_ifc_add(struct ip *ip, const struct ip_ifc_conf *conf)
 	(void)snprintf(ifc->name, sizeof(ifc->name), "%s", conf->name);
 	rte_ether_addr_copy(&conf->mac, &ifc->mac);
 	ifc->mtu = conf->mtu;
+	atomic_init(&ifc->mtu6, conf->mtu);
 	ifc->vlan = conf->vlan;
 	ifc->l2_len = IP_ETH_LEN + (conf->vlan != 0 ? IP_VLAN_LEN : 0);
 	ifc->off = conf->off;

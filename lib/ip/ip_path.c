@@ -9,7 +9,14 @@
 #include "ip_priv.h"
 
 #define IP4_PATH_MTU_MIN 552 /* RFC 1191 section 7.1 allows 68; less than this is an attack */
-#define IP6_PATH_MTU_MIN 1280 /* RFC 8201 section 4 */
+
+/* Of packets to k's peer. */
+static uint16_t
+ip_link_mtu(struct ip_ifc *ifc, const struct key *k)
+{
+	/* Relaxed: whoever changes it moves the generation after that. */
+	return key_is_v4(k) ? ifc->mtu : atomic_load_explicit(&ifc->mtu6, memory_order_relaxed);
+}
 
 int
 ip_path(struct worker *w, const struct key *k, struct path *p)
@@ -26,7 +33,7 @@ ip_path(struct worker *w, const struct key *k, struct path *p)
 	}
 	if (!ip_addr_usable(ip, k->laddr, hop.ifc))
 		return -EADDRNOTAVAIL;
-	mtu = ip->ifcs[hop.ifc].mtu;
+	mtu = ip_link_mtu(&ip->ifcs[hop.ifc], k);
 	/* What was learned about the way stays, as long as the way does. */
 	if (p->gen == 0 || p->ifc != hop.ifc || p->mtu > mtu)
 		p->mtu = mtu;
@@ -58,7 +65,7 @@ ip_source(struct worker *w, const uint8_t raddr[16], uint8_t ret_laddr[16])
 bool
 ip_path_mtu(struct path *p, const struct key *k, uint32_t mtu)
 {
-	uint32_t least = key_is_v4(k) ? IP4_PATH_MTU_MIN : IP6_PATH_MTU_MIN;
+	uint32_t least = key_is_v4(k) ? IP4_PATH_MTU_MIN : IP6_MTU_MIN;
 
 	if (mtu < least)
 		mtu = least;

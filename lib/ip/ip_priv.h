@@ -25,6 +25,7 @@ struct rte_fib6;
 #define IP_IFC_ADDRS   16 /* as many as ip_ifc_info lists */
 #define IP_OURS_SLOTS  2048 /* >= 2 * WORKER_IFC_MAX * IP_IFC_ADDRS, a power of 2 */
 #define IP_IDENTS      1024 /* counters for identifications, a power of 2 */
+#define IP6_MTU_MIN    1280 /* RFC 8200 section 5 */
 #define IP_PEERS       256 /* per-peer rate buckets of one worker, a power of 2 */
 #define IP_ECHO_FACTOR 100 /* echo replies per second, as a multiple of icmp_rate */
 #define IP_TTL_DEFAULT 64 /* RFC 1700 */
@@ -125,6 +126,7 @@ struct ip_ifc {
 	char name[32];
 	struct rte_ether_addr mac;
 	uint16_t mtu;
+	_Atomic uint16_t mtu6; /* of IPv6: mtu, or less if a router says so */
 	uint16_t vlan;
 	uint16_t l2_len; /* 14, or 18 with a tag */
 	struct ip_offloads off;

@@ -15,6 +15,7 @@
 #define MLD_REPORT2        143
 
 #define NDP_SOURCE_LL      1 /* options */
+#define NDP_MTU            5
 #define NDP_TARGET_LL      2
 
 #define NDP_F_SOLICITED    0x40
@@ -222,6 +223,7 @@ struct ndp {
 	const uint8_t *b;
 	const struct rte_ether_addr *source, *target; /* link-layer address options, or NULL */
 	const struct rte_ether_addr *from; /* the frame's source */
+	uint32_t mtu; /* MTU option, or 0 */
 };
 
 /* RFC 4861 section 4.6; false if an option has no length, or one past the end. */
@@ -239,6 +241,8 @@ ndp_options(const uint8_t *p, uint32_t left, struct ndp *n)
 				return false;
 			*(*p == NDP_SOURCE_LL ? &n->source : &n->target) = mac;
 		}
+		if (*p == NDP_MTU && len == 8)
+			n->mtu = ip_get32(p + 4);
 		p += len;
 		left -= len;
 	}
@@ -306,6 +310,17 @@ ndp_advertise_input(struct worker *w, const struct pkt *p, const struct ndp *n)
 	neigh_learn(w, p->ifc, target, n->target, flags);
 }
 
+/* RFC 4861 section 6.3.4: no less than every link must take, no more than this one does. */
+static void
+ndp_link_mtu(struct worker *w, struct ip_ifc *ifc, uint32_t mtu)
+{
+	if (mtu < IP6_MTU_MIN || mtu > ifc->mtu)
+		return;
+	/* Relaxed: a number of its own; paths look at it anew when ip_changed has told them to. */
+	if (atomic_exchange_explicit(&ifc->mtu6, (uint16_t)mtu, memory_order_relaxed) != mtu)
+		ip_changed(w->ip);
+}
+
 /* RFC 4861 section 6.3.4: a default router. */
 static void
 ndp_router_input(struct worker *w, const struct pkt *p, const struct ndp *n)
@@ -313,6 +328,8 @@ ndp_router_input(struct worker *w, const struct pkt *p, const struct ndp *n)
 	const uint8_t *src = p->key.k.raddr;
 
 	ip_router_set(w, p->ifc, src, ip_get16(n->b + 6));
+	if (n->mtu != 0)
+		ndp_link_mtu(w, &w->ip->ifcs[p->ifc], n->mtu);
 	if (n->source != NULL)
 		neigh_learn(w, p->ifc, src, n->source, NEIGH_CREATE | NEIGH_OVERRIDE);
 }

@@ -455,6 +455,52 @@ router_is_used_as_long_as_it_lives(void **state)
 	assert_int_equal(send_udp(far, us), -ENETUNREACH);
 }
 
+/* An advertisement with an MTU option. */
+static void
+router_mtu(uint32_t mtu)
+{
+	uint8_t b[24] = {134, 0, 0, 0, 64, 0, 7, 8, [16] = 5, [17] = 1};
+
+	for (unsigned i = 0; i < 4; i++)
+		b[20 + i] = (uint8_t)(mtu >> (24 - 8 * i));
+	test_frame_icmp(&f, peer_local, all, 255, b, sizeof(b));
+	memcpy(f.b, "\x33\x33\0\0\0\1", 6);
+	test_expect_consumed(&net, &f);
+}
+
+static uint16_t
+path_mtu(const struct key *k, struct path *p)
+{
+	assert_int_equal(ip_path(&net.w[0], k, p), 0);
+	return p->mtu;
+}
+
+/* RFC 4861 section 6.3.4: what the router says of the link goes for all IPv6 paths over it, and for no others. */
+static void
+router_tells_the_mtu(void **state)
+{
+	struct key k6 = {.proto = 17}, k4 = {.proto = 17};
+	struct test_addr our4 = test_addr("10.77.0.2");
+	struct path p6 = {0}, p4 = {0}, fresh = {0};
+
+	memcpy(k6.laddr, us.b, 16);
+	memcpy(k6.raddr, peer.b, 16);
+	assert_int_equal(ip_address_add(net.ip, 0, our4.b, 24), 0);
+	memcpy(k4.laddr, our4.b, 16);
+	memcpy(k4.raddr, test_addr("10.77.0.9").b, 16);
+	assert_int_equal(path_mtu(&k6, &p6), 1500);
+	router_mtu(1279); /* less than IPv6 can do with */
+	router_mtu(1501); /* more than the link takes */
+	assert_int_equal(path_mtu(&k6, &p6), 1500);
+	router_mtu(1400);
+	assert_int_equal(path_mtu(&k6, &p6), 1400);
+	assert_int_equal(path_mtu(&k4, &p4), 1500);
+	router_mtu(1500);
+	assert_int_equal(path_mtu(&k6, &fresh), 1500);
+	router_mtu(1280);
+	assert_int_equal(path_mtu(&k6, &p6), 1280);
+}
+
 static void
 bad_router_advertisements(void **state)
 {
@@ -551,6 +597,7 @@ main(void)
 		T(duplicate_by_probe),
 		T(announcing_waits_for_the_link),
 		TR(router_is_used_as_long_as_it_lives),
+		TR(router_tells_the_mtu),
 		TR(bad_router_advertisements),
 		T(routers_are_ignored_unless_asked_for),
 		TR(router_solicitations),
