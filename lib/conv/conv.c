@@ -178,6 +178,7 @@ conv_abandon(struct worker *w, struct conv_node *cn)
 static void
 conv_mark_listed(struct conv_node *cn)
 {
+	POINT("mark listed", &cn->n.word);
 	atomic_fetch_or_explicit(&cn->n.word, NODE_LISTED, memory_order_release);
 }
 
@@ -188,6 +189,7 @@ conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_
 	int err;
 
 	/* Relaxed: nobody else knows it; the insert that follows publishes it with release. */
+	POINT("pre_table_insert", &cn->n.word);
 	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_relaxed);
 	err = ipht_add(w->convs->ipht, &cn->n, ret_winner == NULL ? NULL : &winner);
 	if (err == 0) {
@@ -206,10 +208,11 @@ conv_mark_dead(struct worker *w, struct conv_node *cn)
 {
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 
+	POINT("mark dead", &cn->n.word);
 	/* Release: who sees DEAD and looks again finds the table changed already. */
 	while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
 		(word | NODE_DEAD) - NODE_REF, memory_order_release, memory_order_relaxed))
-		;
+		POINT("mark dead again", &cn->n.word);
 	assert(node_refs(word) >= 2);
 	conv_timer_cancel(w, cn);
 }
@@ -255,6 +258,7 @@ conv_reclaimed(struct worker *w, const struct reclaim_batch *b)
 		uint64_t gen;
 
 		id = cn->kick_next;
+		POINT("reclaim", &cn->n.word);
 		if (cn->position >= 0)
 			ipht_free_slot(ct->ipht, cn->position);
 		gen = (atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_GEN_MASK) +
@@ -356,12 +360,15 @@ conv_handle(const struct conv_table *ct, const struct conv_node *cn)
 static bool
 conv_get_gen(struct conv_node *cn, uint32_t gen)
 {
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t word;
 
+	POINT("look at generation", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	do {
 		if ((word & (NODE_DEAD | NODE_LISTED)) != NODE_LISTED || node_refs(word) == 0 ||
 			(gen != 0 && node_gen(word) != gen))
 			return false;
+		POINT("get by handle", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));
 	return true;

@@ -40,9 +40,11 @@ backlog_first(uint64_t head)
 enum conv_entered
 conv_enter(struct worker *w, struct conv_node *cn)
 {
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t word;
 
 	assert(w->in == NULL);
+	POINT("pre_enter", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	do {
 		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
 			w->seat->c.get_failed++;
@@ -54,6 +56,7 @@ conv_enter(struct worker *w, struct conv_node *cn)
 			w->seat->c.busy++;
 			return CONV_BUSY;
 		}
+		POINT("enter", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
 		(word | NODE_INSIDE) + NODE_REF, memory_order_acquire, memory_order_relaxed));
 	w->in = cn;
@@ -82,6 +85,7 @@ conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
 	do {
 		assert(node_refs(word) > 0);
 		next = (word & NODE_INSIDE) != 0 ? word | bits : word | NODE_INSIDE;
+		POINT("enter or leave bits", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
 	if ((word & NODE_INSIDE) != 0) {
@@ -97,14 +101,17 @@ conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
 bool
 conv_get_live(struct worker *w, struct conv_node *cn)
 {
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t word;
 
+	POINT("tryget", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	do {
 		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
 			w->seat->c.get_failed++;
 			atomic_thread_fence(memory_order_acquire);
 			return false;
 		}
+		POINT("get live", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));
 	return true;
@@ -115,11 +122,11 @@ static void
 conv_backlog_drain(struct worker *w, struct conv_node *cn)
 {
 	const struct node_ops *ops = conv_ops(w->convs, cn);
-	/* Acquire: pairs with the pushers' release; their packets are seen whole. */
-	uint64_t head = atomic_exchange_explicit(&cn->n.backlog, 0, memory_order_acquire);
-	struct rte_mbuf *m = backlog_first(head);
-	struct rte_mbuf *first = NULL, *next;
+	struct rte_mbuf *m, *first = NULL, *next;
 
+	POINT("drain", &cn->n.backlog);
+	/* Acquire: pairs with the pushers' release; their packets are seen whole. */
+	m = backlog_first(atomic_exchange_explicit(&cn->n.backlog, 0, memory_order_acquire));
 	for (; m != NULL; m = next) {
 		next = pkt_of(m)->next;
 		pkt_of(m)->next = first;
@@ -147,10 +154,13 @@ conv_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 static bool
 conv_work_round(struct worker *w, struct conv_node *cn)
 {
-	uint64_t bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
+	uint64_t bits;
 
+	POINT("look for work", &cn->n.word);
+	bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
 	if (bits == 0)
 		return false;
+	POINT("take work", &cn->n.word);
 	/* Acquire: pairs with the release of those who set the bits. */
 	atomic_fetch_and_explicit(&cn->n.word, ~bits, memory_order_acquire);
 	/* Birth and hangup come before packets; a timer after them, as they may make it needless. */
@@ -201,6 +211,7 @@ conv_leave_standing(struct worker *w, struct conv_node *cn)
 	do {
 		next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
 						 : (word & ~NODE_INSIDE) | NODE_QUEUED;
+		POINT("leave work standing", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
 	w->in = NULL;
@@ -237,6 +248,7 @@ conv_leave(struct worker *w, struct conv_node *cn)
 		}
 		assert((word & NODE_INSIDE) != 0 && node_refs(word) > 0);
 		next = (word & ~NODE_INSIDE) - NODE_REF;
+		POINT("leave", &cn->n.word);
 		if (atomic_compare_exchange_weak_explicit(
 			    &cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed))
 			break;
@@ -271,6 +283,7 @@ conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
 			pkt_of(m)->next = backlog_first(head);
 			next = (uint64_t)(uintptr_t)m |
 				((head >> BACKLOG_PTR_BITS) + 1) << BACKLOG_PTR_BITS;
+			POINT("push", &cn->n.backlog);
 		} while (!atomic_compare_exchange_weak_explicit(
 			&cn->n.backlog, &head, next, memory_order_release, memory_order_relaxed));
 		if (head >> BACKLOG_PTR_BITS >= most) {
@@ -308,6 +321,7 @@ conv_backlog_input(struct worker *w, struct conv_node *cn, struct pktq *q)
 void
 conv_hold(struct conv_node *cn)
 {
+	POINT("hold", &cn->n.word);
 	/* Relaxed: the caller's own reference keeps it alive, nothing is learnt from it. */
 	atomic_fetch_add_explicit(&cn->n.word, NODE_REF, memory_order_relaxed);
 }
@@ -330,6 +344,7 @@ conv_kick(struct worker *w, struct conv_node *cn, uint64_t bits)
 		next = word | bits;
 		if ((word & (NODE_INSIDE | NODE_QUEUED)) == 0)
 			next = (next | NODE_QUEUED) + NODE_REF;
+		POINT("kick", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
 	w->seat->c.kicks++;
@@ -344,8 +359,10 @@ conv_kick(struct worker *w, struct conv_node *cn, uint64_t bits)
 static void
 conv_enter_standing(struct worker *w, struct conv_node *cn)
 {
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t word;
 
+	POINT("unlinked", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	if ((word & NODE_WORK) == 0 || !conv_enter_or(w, cn, 0)) {
 		conv_put(w, cn);
 		return;
@@ -366,6 +383,7 @@ conv_run_kicks(struct worker *w, unsigned *ret_n)
 		bool end = s->kick_head == last;
 
 		s->kick_head = cn->kick_next;
+		POINT("unlink kick", &cn->n.word);
 		/* Acquire: bits set before this are seen by the load that follows; bits set
 		 * after it find QUEUED clear and queue the node anew. */
 		atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);
@@ -385,6 +403,7 @@ conv_inbox_push(struct seat *to, struct conv_node *cn)
 	/* Release: the link is seen by who takes the chain. Pushes and one take-all: no ABA. */
 	do {
 		atomic_store_explicit(&cn->post_next, head, memory_order_relaxed);
+		POINT("push to inbox", &to->inbox);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&to->inbox, &head, cn->n.id, memory_order_release, memory_order_relaxed));
 }
@@ -399,6 +418,7 @@ conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint64_t b
 		next = word | bits;
 		if ((word & (NODE_INSIDE | NODE_POSTED)) == 0)
 			next = (next | NODE_POSTED) + NODE_REF;
+		POINT("post", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
 	if ((word & (NODE_INSIDE | NODE_POSTED)) == 0)
@@ -415,11 +435,14 @@ conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint64_t b
 void
 conv_post_timer(struct conv_table *ct, unsigned owner, struct conv_node *cn)
 {
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_seq_cst);
+	uint64_t word;
 
+	POINT("look at posted", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_seq_cst);
 	do {
 		if ((word & NODE_POSTED) != 0)
 			return;
+		POINT("post timer", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
 		(word | NODE_POSTED) + NODE_REF, memory_order_seq_cst, memory_order_seq_cst));
 	conv_inbox_push(&ct->seats[owner], cn);
@@ -432,14 +455,17 @@ conv_run_inbox(struct worker *w)
 	uint32_t id, next;
 	unsigned n = 0;
 
+	POINT("look at inbox", &s->inbox);
 	if (atomic_load_explicit(&s->inbox, memory_order_relaxed) == NODE_ID_NONE)
 		return 0;
+	POINT("take inbox", &s->inbox);
 	/* Acquire: pairs with conv_inbox_push. */
 	id = atomic_exchange_explicit(&s->inbox, NODE_ID_NONE, memory_order_acquire);
 	for (; id != NODE_ID_NONE; id = next) {
 		struct conv_node *cn = conv_node_at(s->ct, id);
 
 		next = atomic_load_explicit(&cn->post_next, memory_order_relaxed);
+		POINT("unlink post", &cn->n.word);
 		/* From here on it may be posted again; what was posted before is seen below. */
 		atomic_fetch_and_explicit(&cn->n.word, ~NODE_POSTED, memory_order_seq_cst);
 		conv_timer_posted(w, cn);

@@ -121,6 +121,7 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 void
 listener_close(struct worker *w, struct listener *l)
 {
+	POINT("close listener", &l->gen);
 	/* Release: a worker that sees it closed sees the table without it; and the other
 	 * way round, a worker that found it just before looks at gen again (I6). */
 	atomic_fetch_add_explicit(&l->gen, 1, memory_order_release);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "point.h"
 #include "reclaim.h"
 
 struct virtual_batch {
@@ -38,6 +39,7 @@ virtual_quiescent(struct reclaim *r, unsigned reader)
 {
 	struct reclaim_virtual *v = virtual_of(r);
 
+	POINT("quiescent", &v->epoch);
 	v->seen[reader] = v->epoch;
 }
 
@@ -65,6 +67,7 @@ virtual_submit(struct reclaim *r, unsigned seat, const struct reclaim_batch *b)
 
 	if (vb == NULL)
 		return false;
+	POINT("retire_pre_grace", &v->epoch);
 	*vb = (struct virtual_batch){.b = *b, .epoch = ++v->epoch};
 	if (s->first == NULL)
 		s->first = vb;
@@ -90,6 +93,7 @@ virtual_collect(struct reclaim *r, unsigned seat, struct reclaim_batch *ret_b)
 	struct virtual_seat *s = &v->seat[seat];
 	struct virtual_batch *vb = s->first;
 
+	POINT("collect", &v->epoch);
 	if (vb == NULL || !virtual_over(v, vb->epoch))
 		return false;
 	s->first = vb->next;

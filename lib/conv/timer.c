@@ -82,6 +82,7 @@ timer_encode(uint32_t at_ms)
 static void
 timer_fire(struct worker *w, struct conv_node *cn)
 {
+	POINT("timer_fire", &cn->n.word);
 	w->seat->c.timers_fired++;
 	if (!conv_enter_or(w, cn, NODE_TIMER)) {
 		conv_put(w, cn);
@@ -99,10 +100,13 @@ timer_look(struct worker *w, struct conv_node *cn)
 {
 	struct seat *s = w->seat;
 	struct conv_timer *t = &cn->timer;
-	uint32_t at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
+	uint32_t at;
 
+	POINT("timer_ready", &t->deadline);
+	at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
 	for (;;) {
 		if (at == CONV_TIMER_NONE || (int32_t)(at - s->wheel.now) <= 0) {
+			POINT("let go", &t->deadline);
 			/* Release: the unlinking is seen by who arms it next. */
 			if (!atomic_compare_exchange_strong_explicit(&t->deadline, &at,
 				    CONV_TIMER_UNARMED, memory_order_seq_cst, memory_order_seq_cst))
@@ -113,8 +117,10 @@ timer_look(struct worker *w, struct conv_node *cn)
 				timer_fire(w, cn);
 			return;
 		}
+		POINT("put off", &t->when);
 		atomic_store_explicit(&t->when, at, memory_order_seq_cst);
 		wheel_link(s, cn, at);
+		POINT("look again", &t->deadline);
 		uint32_t now_at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
 
 		if (now_at == CONV_TIMER_NONE || (int32_t)(now_at - at) >= 0)
@@ -130,10 +136,13 @@ conv_timer_posted(struct worker *w, struct conv_node *cn)
 {
 	struct seat *s = w->seat;
 	struct conv_timer *t = &cn->timer;
-	/* Acquire: an armed timer's owner and links are seen with it. */
-	uint32_t at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
-	unsigned owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
+	uint32_t at;
+	unsigned owner;
 
+	POINT("posted timer", &t->deadline);
+	/* Acquire: an armed timer's owner and links are seen with it. */
+	at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
+	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
 	if (at == CONV_TIMER_UNARMED)
 		return;
 	if (owner != s->number) {
@@ -156,6 +165,7 @@ timer_arm(struct worker *w, struct conv_node *cn, uint32_t at)
 	atomic_store_explicit(&cn->owner, (uint8_t)s->number, memory_order_relaxed);
 	atomic_store_explicit(&cn->timer.when, at, memory_order_relaxed);
 	wheel_link(s, cn, at);
+	POINT("arm", &cn->timer.deadline);
 	/* Release: whoever sees it armed sees its owner. */
 	atomic_store_explicit(&cn->timer.deadline, at, memory_order_release);
 	s->c.timers_armed++;
@@ -166,18 +176,22 @@ conv_timer_set(struct worker *w, struct conv_node *cn, uint32_t at_ms)
 {
 	struct conv_timer *t = &cn->timer;
 	uint32_t at = timer_encode(at_ms);
-	/* Acquire: if the owner has let go of it, its unlinking is done. */
-	uint32_t was = atomic_load_explicit(&t->deadline, memory_order_acquire);
+	uint32_t was;
 	unsigned owner;
 
 	assert(conv_inside(w, cn) && !conv_dead(cn));
+	POINT("look at deadline", &t->deadline);
+	/* Acquire: if the owner has let go of it, its unlinking is done. */
+	was = atomic_load_explicit(&t->deadline, memory_order_acquire);
 	do {
 		if (was == CONV_TIMER_UNARMED) {
 			timer_arm(w, cn, at);
 			return;
 		}
+		POINT("move deadline", &t->deadline);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->deadline, &was, at, memory_order_seq_cst, memory_order_acquire));
+	POINT("look at when", &t->when);
 	if ((int32_t)(at - atomic_load_explicit(&t->when, memory_order_seq_cst)) >= 0)
 		return;
 	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
@@ -195,9 +209,11 @@ void
 conv_timer_stop(struct worker *w, struct conv_node *cn)
 {
 	struct conv_timer *t = &cn->timer;
-	uint32_t was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
+	uint32_t was;
 
 	assert(conv_inside(w, cn));
+	POINT("stop", &t->deadline);
+	was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
 	while (was != CONV_TIMER_UNARMED && was != CONV_TIMER_NONE)
 		/* Relaxed would do: nothing but the value is handed over. */
 		if (atomic_compare_exchange_weak_explicit(&t->deadline, &was, CONV_TIMER_NONE,
@@ -213,13 +229,15 @@ void
 conv_timer_cancel(struct worker *w, struct conv_node *cn)
 {
 	struct conv_timer *t = &cn->timer;
-	uint32_t now = timer_encode(w->now_ms);
-	uint32_t was = atomic_load_explicit(&t->deadline, memory_order_acquire);
+	uint32_t now = timer_encode(w->now_ms), was;
 	unsigned owner;
 
+	POINT("cancel", &t->deadline);
+	was = atomic_load_explicit(&t->deadline, memory_order_acquire);
 	do {
 		if (was == CONV_TIMER_UNARMED)
 			return;
+		POINT("deadline now", &t->deadline);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->deadline, &was, now, memory_order_seq_cst, memory_order_acquire));
 	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);

@@ -72,9 +72,11 @@ struct ipht { /* NOLINT(clang-analyzer-optin.performance.Padding): locks have li
 static void
 ipht_lock(struct ipht_lock *l)
 {
+	POINT("lock", &l->held);
 	while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0) {
 		for (unsigned i = 0; atomic_load_explicit(&l->held, memory_order_relaxed) != 0;
 			i++) {
+			POINT_WAIT("wait for lock", &l->held);
 			if (i < IPHT_SPINS)
 				rte_pause();
 			else
@@ -86,6 +88,7 @@ ipht_lock(struct ipht_lock *l)
 static void
 ipht_unlock(struct ipht_lock *l)
 {
+	POINT("unlock", &l->held);
 	/* Release: see ipht_lock. */
 	atomic_store_explicit(&l->held, 0, memory_order_release);
 }
@@ -129,6 +132,7 @@ ipht_peek(const struct rte_hash *h, const struct key48 *k, uint32_t hash)
 {
 	void *data;
 
+	POINT("look up", h);
 	if (rte_hash_lookup_with_hash_data(h, k, hash, &data) < 0)
 		return NULL;
 	return data;
@@ -247,6 +251,7 @@ ipht_look_chunk(const struct rte_hash *h, const struct key48 *const keys[], cons
 {
 	uint64_t hits = 0;
 
+	POINT("look up burst", h);
 	/* rte_hash only reads keys and hashes; its prototype does not say so. */
 	/* NOLINTBEGIN(performance-no-int-to-ptr) */
 	rte_hash_lookup_with_hash_bulk_data(h, (const void **)(uintptr_t)keys,
@@ -299,6 +304,7 @@ ipht_add_locked(struct ipht *t, const struct key48 *k, struct node *n, struct no
 	 * come and go within one grace period (rte_hash 22.11 then loses the slot as well;
 	 * that nobody can make equal hashes is what the secret is for).
 	 */
+	POINT("insert", t->nodes);
 	ret = rte_hash_add_key_with_hash_data(t->nodes, k, n->hash, n);
 	if (ret == 0)
 		ipht_counted(t, 1);
@@ -327,6 +333,7 @@ ipht_rem(struct ipht *t, struct node *n)
 	int position = -ENOENT;
 
 	(void)ipht_peek(t->nodes, &k, n->hash); /* see ipht_add */
+	POINT("close_pre_unhash", t->nodes);
 	ipht_lock(&t->update);
 	if (ipht_peek(t->nodes, &k, n->hash) == n)
 		position = rte_hash_del_key_with_hash(t->nodes, &k, n->hash);

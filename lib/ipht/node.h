@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "key.h"
+#include "point.h"
 
 /*
  * The word: generation | refs | flags.
@@ -77,11 +78,14 @@ node_gen(uint64_t word)
 static inline bool
 node_get(struct node *n)
 {
-	uint64_t word = atomic_load_explicit(&n->word, memory_order_relaxed);
+	uint64_t word;
 
+	POINT("look at refs", &n->word);
+	word = atomic_load_explicit(&n->word, memory_order_relaxed);
 	do {
 		if (node_refs(word) == 0)
 			return false;
+		POINT("get", &n->word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&n->word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));
 	return true;
@@ -99,7 +103,9 @@ node_get(struct node *n)
 static inline bool
 node_unref(struct node *n)
 {
-	uint64_t old = atomic_fetch_sub_explicit(&n->word, NODE_REF, memory_order_acq_rel);
+	uint64_t old;
 
+	POINT("put", &n->word);
+	old = atomic_fetch_sub_explicit(&n->word, NODE_REF, memory_order_acq_rel);
 	return node_refs(old) == 1;
 }

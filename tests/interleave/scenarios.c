@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * The steps of a node's life, two or three threads at a time. Names of hazards are those of docs/hazards.md.
+ */
+#include "scenarios.h"
+
+#include <string.h>
+
+#include "world.h"
+
+#define R          0 /* receiving workers */
+#define Q          1
+#define C          2 /* the one that closes */
+
+#define SLOTS_SEEN 4 /* of the slab; the nodes of a scenario are among the first */
+
+static struct world_node *node;
+static struct conv_handle handle;
+
+static bool
+got(uint32_t serial)
+{
+	return world_got[serial] != 0;
+}
+
+/** Where a serial stands in the order of delivery. */
+static unsigned
+place_of(uint32_t serial)
+{
+	for (unsigned i = 0; i < world_ngot; i++)
+		if (world_order[i] == serial)
+			return i;
+	return ~0u;
+}
+
+static void
+expect_order(uint32_t first, uint32_t second)
+{
+	if (got(first) && got(second) && place_of(first) > place_of(second))
+		explore_fail("packet %u overtook packet %u", second, first);
+}
+
+static void
+expect_got(uint32_t serial)
+{
+	if (!got(serial))
+		explore_fail("packet %u was not delivered", serial);
+}
+
+static void
+setup_one(void)
+{
+	world_on(R);
+	node = world_born(world_worker(R), 1, 1);
+	handle = conv_handle(ct, &node->cn);
+	world_off(world_worker(R));
+}
+
+static void
+turns(struct worker *w, unsigned n)
+{
+	for (; n > 0; n--)
+		world_turn(w, 2000);
+}
+
+/* ---- a1: found, then closed and its slot used again for another tuple ---- */
+
+static void
+a1_receive(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 1, 1);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+a1_close_and_reuse(void)
+{
+	struct worker *w = world_on(C);
+
+	if (world_kill(w, node)) {
+		turns(w, 2);
+		world_born(w, 2, 2);
+		world_input(w, 2, 2, 2);
+	}
+	world_off(w);
+}
+
+static void
+a1_check(void)
+{
+	if (!got(1) && world_missed == 0)
+		explore_fail("packet 1 is lost");
+	world_rest();
+}
+
+/* ---- a2: the same tuple is opened anew ---- */
+
+static void
+a2_close_and_reopen(void)
+{
+	struct worker *w = world_on(C);
+
+	if (world_kill(w, node))
+		world_born(w, 1, 2);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+a2_receive(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 0, 1);
+	world_input(w, 1, 0, 2);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+a2_check(void)
+{
+	if (world_got[1] > world_got[2] && got(2))
+		explore_fail("packet 2 was delivered to an older conversation than packet 1");
+	world_rest();
+}
+
+/* ---- backlog: two bring packets for one node ---- */
+
+static void
+backlog_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 1, 1);
+	world_input(w, 1, 1, 2);
+	world_off(w);
+}
+
+static void
+backlog_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 1, 1, 3);
+	world_input(w, 1, 1, 4);
+	world_off(w);
+}
+
+static void
+backlog_check(void)
+{
+	for (uint32_t s = 1; s <= 4; s++)
+		expect_got(s);
+	expect_order(1, 2);
+	expect_order(3, 4);
+	world_rest();
+}
+
+/* ---- death: one packet is the node's last, another comes at the same time ---- */
+
+static void
+death_setup(void)
+{
+	setup_one();
+	node->echo_dead = true;
+}
+
+static void
+death_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 1, 1);
+	world_off(w);
+}
+
+static void
+death_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 1, 1, 2);
+	world_off(w);
+}
+
+static void
+death_check(void)
+{
+	if (world_ngot != 1 || world_missed != 1)
+		explore_fail(
+			"%u delivered, %u met nobody: 1 and 1 is right", world_ngot, world_missed);
+	world_rest();
+}
+
+/* ---- c7: the first packets of one tuple race ---- */
+
+static void
+make_on_miss(struct worker *w, struct rte_mbuf *m)
+{
+	struct world_node *n = world_made(w, pkt_of(m)->key.k.rport_be, w->id + 1);
+	struct conv_node *winner;
+
+	if (conv_publish(w, &n->cn, 0, &winner) != 0) {
+		conv_put(w, winner);
+		conv_abandon(w, &n->cn);
+	}
+	conv_again(w, m);
+}
+
+static void
+publish_setup(void)
+{
+	world_on_miss = make_on_miss;
+}
+
+static void
+publish_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 3, 0, 1);
+	world_off(w);
+}
+
+static void
+publish_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 3, 0, 2);
+	world_off(w);
+}
+
+static void
+publish_check(void)
+{
+	expect_got(1);
+	expect_got(2);
+	if (world_got[1] != world_got[2])
+		explore_fail("two conversations of one tuple");
+	world_rest();
+}
+
+/* ---- replace: half-open becomes a conversation ---- */
+
+static void
+replace_by(struct worker *w, struct world_node *n, struct rte_mbuf *m)
+{
+	struct world_node *young;
+
+	if (n->life != 1 || pkt_of(m)->tcp.seq != 1)
+		return;
+	young = world_made(w, n->port, 2);
+	if (conv_replace(w, &n->cn, &young->cn, 0) != 0)
+		explore_fail("the node that we are inside of is not in the table");
+}
+
+static void
+replace_setup(void)
+{
+	setup_one();
+	world_on_input = replace_by;
+}
+
+static void
+replace_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 0, 1);
+	world_off(w);
+}
+
+static void
+replace_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 1, 0, 2);
+	world_input(w, 1, 0, 3);
+	world_off(w);
+}
+
+static void
+replace_check(void)
+{
+	for (uint32_t s = 1; s <= 3; s++)
+		expect_got(s);
+	if (world_missed != 0)
+		explore_fail("for a moment the tuple was unknown");
+	world_rest();
+}
+
+/* ---- timers: armed here, moved there ---- */
+
+static unsigned fired;
+
+static void
+count_timer(struct worker *w, struct world_node *n, uint64_t bits)
+{
+	(void)w;
+	(void)n;
+	fired += (bits & NODE_TIMER) != 0;
+}
+
+static void
+timer_setup(void)
+{
+	struct worker *w = world_worker(R);
+
+	setup_one();
+	fired = 0;
+	world_on_work = count_timer;
+	if (conv_enter(w, &node->cn) != CONV_IN)
+		explore_fail("nobody else is here");
+	conv_timer_set(w, &node->cn, w->now_ms + 100);
+	conv_leave(w, &node->cn);
+}
+
+static void
+timer_owner(void)
+{
+	struct worker *w = world_on(R);
+
+	turns(w, 2);
+	world_off(w);
+}
+
+static void
+timer_mover(void)
+{
+	struct worker *w = world_on(Q);
+
+	if (conv_enter(w, &node->cn) == CONV_IN) { /* else the timer is faster */
+		conv_timer_set(w, &node->cn, w->now_ms + 1);
+		conv_leave(w, &node->cn);
+	}
+	world_off(w);
+}
+
+static void
+timer_check(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		turns(world_worker(R), 1);
+	if (fired != 1)
+		explore_fail("the timer fired %u times", fired);
+	world_rest();
+}
+
+static void
+timer_killer(void)
+{
+	struct worker *w = world_on(C);
+
+	world_kill(w, node);
+	world_off(w);
+}
+
+static void
+timer_dead_check(void)
+{
+	if (fired > 1)
+		explore_fail("the timer fired %u times", fired);
+	world_rest();
+}
+
+/* ---- kicks, and a hang-up from the control thread ---- */
+
+static void
+control_hangs_up(void)
+{
+	struct worker *w = world_on(WORLD_CONTROL);
+	struct conv_node *cn = conv_by_handle(ct, handle);
+
+	if (cn != NULL) {
+		conv_post(ct, Q, cn, NODE_HANGUP);
+		conv_put(w, cn);
+	}
+	world_off(w);
+}
+
+static void
+kicker(void)
+{
+	struct worker *w = world_on(Q);
+	struct conv_node *cn = conv_by_handle(ct, handle);
+
+	if (cn != NULL) {
+		conv_kick(w, cn, NODE_KICK);
+		conv_put(w, cn);
+	}
+	turns(w, 2);
+	world_off(w);
+}
+
+static void
+hangup_check(void)
+{
+	if (conv_live(ct, NODE_CONV) != 0)
+		turns(world_worker(Q), 2);
+	for (unsigned i = 0; i <= WORLD_WORKERS; i++)
+		turns(world_worker(i), 2);
+	if (conv_by_handle(ct, handle) != NULL)
+		explore_fail("the hang-up was forgotten");
+	world_rest();
+}
+
+/* ---- d3: a handle of the past ---- */
+
+static void
+handle_user(void)
+{
+	struct worker *w = world_on(WORLD_CONTROL);
+	struct world_node *n = (struct world_node *)conv_by_handle(ct, handle);
+
+	if (n != NULL) {
+		if (n->life != 1)
+			explore_fail("a handle of life 1 gave life %u", n->life);
+		conv_put(w, &n->cn);
+	}
+	world_off(w);
+}
+
+/* ---- listing while nodes come and go ---- */
+
+static void
+lister(void)
+{
+	struct worker *w = world_on(WORLD_CONTROL);
+	uint32_t slot = 0;
+	struct conv_node *cn;
+
+	while (slot < SLOTS_SEEN && (cn = conv_next(ct, &slot, SLOTS_SEEN - slot)) != NULL) {
+		if (((struct world_node *)cn)->life == 0)
+			explore_fail("a node that is not built was listed");
+		conv_put(w, cn);
+	}
+	world_off(w);
+}
+
+static void
+birth_and_death(void)
+{
+	struct worker *w = world_on(Q);
+	struct world_node *n = world_born(w, 5, 5);
+
+	turns(w, 1);
+	world_kill(w, n);
+	turns(w, 2);
+	world_off(w);
+}
+
+#define TWO(a, b)      .threads = 2, .thread = {a, b}
+#define THREE(a, b, c) .threads = 3, .thread = {a, b, c}
+
+const struct explore_scenario scenarios[] = {
+	{"a1", "found, closed, its slot used again for another tuple",
+		TWO(a1_receive, a1_close_and_reuse), .setup = setup_one,
+		.label = {"receive", "close"}, .check = a1_check,
+		.must_meet = {"pre_enter", "retire_pre_grace", "reclaim"}},
+	{"a2", "found, closed, the same tuple opened anew", TWO(a2_receive, a2_close_and_reopen),
+		.setup = setup_one, .label = {"receive", "close"}, .check = a2_check,
+		.must_meet = {"pre_enter", "close_pre_unhash"}},
+	{"backlog", "two workers bring packets for one node", TWO(backlog_r, backlog_q),
+		.setup = setup_one, .label = {"receive", "receive too"}, .check = backlog_check,
+		.must_meet = {"push", "drain"}},
+	{"death", "a node's last packet, and another at the same time", TWO(death_r, death_q),
+		.setup = death_setup, .label = {"receive", "receive too"}, .check = death_check,
+		.must_meet = {"mark dead", "push"}},
+	{"c7", "the first two packets of a tuple", TWO(publish_r, publish_q),
+		.setup = publish_setup, .label = {"receive", "receive too"}, .check = publish_check,
+		.must_meet = {"pre_table_insert"}},
+	{"replace", "a node takes another's place while packets come", TWO(replace_r, replace_q),
+		.setup = replace_setup, .label = {"receive", "receive too"}, .check = replace_check,
+		.must_meet = {"mark dead"}},
+	{"timer_earlier", "a deadline moves earlier on another worker",
+		TWO(timer_owner, timer_mover), .setup = timer_setup, .label = {"owner", "mover"},
+		.check = timer_check, .must_meet = {"post timer", "timer_fire"}},
+	{"e1", "a timer fires while its node dies", TWO(timer_owner, timer_killer),
+		.setup = timer_setup, .label = {"owner", "close"}, .check = timer_dead_check,
+		.must_meet = {"cancel"}},
+	{"hangup", "control hangs up what is kicked and receives",
+		THREE(backlog_r, kicker, control_hangs_up), .setup = setup_one,
+		.label = {"receive", "kick", "control"}, .check = hangup_check,
+		.must_meet = {"post", "kick"}},
+	{"d3", "a handle outlives its conversation and its slot's next",
+		TWO(handle_user, a1_close_and_reuse), .setup = setup_one,
+		.label = {"control", "close"}, .check = world_rest,
+		.must_meet = {"get by handle", "reclaim"}},
+	{"listing", "the slab is walked while nodes come and go", TWO(lister, birth_and_death),
+		.setup = setup_one, .label = {"control", "worker"}, .check = world_rest,
+		.must_meet = {"mark listed", "look at generation"}},
+	{.name = NULL},
+};
