@@ -51,10 +51,11 @@ struct acked {
 	bool retransmitted; /* one of them was sent more than once: Karn's rule */
 };
 
-/** Elements up to ack have arrived: out of the queue with them. */
+/** Elements up to its acknowledgement have arrived: out of the queue with them. */
 static void
-tcp_ack_queue(struct tcp_conv *tc, uint32_t ack, struct acked *a)
+tcp_ack_queue(struct worker *w, struct tcp_conv *tc, const struct pkt *by, struct acked *a)
 {
+	uint32_t ack = by->tcp.ack;
 	struct rte_mbuf *m;
 
 	while ((m = tc->sndq.head) != NULL) {
@@ -70,6 +71,7 @@ tcp_ack_queue(struct tcp_conv *tc, uint32_t ack, struct acked *a)
 			} else {
 				f->pipe -= (p->tx.flags & TCP_TX_LOST) == 0 ? n : 0;
 				f->pipe -= (p->tx.flags & TCP_TX_RETRANS) != 0 ? n : 0;
+				tcp_rack_delivered(w, tc, p, by);
 				if (p->tx.sends == 1 && a->sent_us == 0)
 					a->sent_us = p->tx.sent_us;
 			}
@@ -103,15 +105,32 @@ tcp_ack_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p, const st
 		tcp_rtt_sample(tc, ms * 1000);
 }
 
-/** SND.UNA < SEG.ACK =< SND.NXT */
+/** The tail loss probe whose end ack covers; it is over. */
+static uint8_t
+tcp_ack_tlp(const struct tcp_conv *tc, uint32_t ack)
+{
+	struct tcp_flight *f;
+	uint8_t was;
+
+	if (tc->sndq.head == NULL || seq_lt(ack, tcp_flight(tc)->recover))
+		return TCP_TLP_NONE;
+	f = tcp_flight(tc);
+	was = f->tlp;
+	f->tlp = TCP_TLP_NONE;
+	return was;
+}
+
+/** SND.UNA < SEG.ACK =< SND.NXT; twice: the segment says that something came twice. */
 static void
-tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
+tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p, bool twice)
 {
 	uint32_t acked = p->tcp.ack - tc->snd_una;
 	struct acked a = {0, false};
+	uint8_t tlp = tcp_ack_tlp(tc, p->tcp.ack);
 
-	tcp_ack_queue(tc, p->tcp.ack, &a);
+	tcp_ack_queue(w, tc, p, &a);
 	tc->snd_una = p->tcp.ack;
+	tcp_tlp_acked(w, tc, tlp, twice);
 	tc->retries = 0;
 	tcp_ack_rtt(w, tc, p, &a);
 	if ((tc->flags & TCPF_TS) != 0 && p->tcp.ts_ecr != 0)
@@ -154,12 +173,12 @@ void
 tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
-	bool dup = tcp_ack_is_dup(tc, p);
+	bool dup = tcp_ack_is_dup(tc, p), twice = false;
 
 	if ((tc->flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || tcp_has_sacked(tc)))
-		tcp_sack_update(w, tc, m);
+		twice = tcp_sack_update(w, tc, m);
 	if (seq_lt(tc->snd_una, p->tcp.ack)) {
-		tcp_ack_new(w, tc, p);
+		tcp_ack_new(w, tc, p, twice);
 	} else if (p->tcp.ack == tc->snd_una) {
 		if (dup)
 			TCP_COUNT(w, dup_acks_in);

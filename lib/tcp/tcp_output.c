@@ -303,20 +303,50 @@ static void
 tcp_send_new(struct worker *w, struct tcp_conv *tc)
 {
 	struct rte_mbuf *m;
-	int err;
+	bool any = false;
+	int err = 0;
 
 	tc->flags &= ~TCPF_CWND_LTD;
-	while (tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL) {
+	while (err == 0 && tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL) {
 		if (tcp_next_segment(w, tc, m) == 0)
-			return;
+			break;
 		err = tcp_send_element(w, tc, m);
-		if (err == -EMSGSIZE)
+		if (err == -EMSGSIZE) {
+			err = 0;
 			continue;
+		}
 		tcp_flight(tc)->next = pkt_of(m)->next;
 		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
-		if (err != 0)
-			return;
+		any = true;
 	}
+	if (any)
+		tcp_tlp_sent(w, tc);
+}
+
+/**
+ * A tail loss probe: one new segment whatever cwnd says, or else the last one again (RFC 8985 section 7.3).
+ * @return true if it was new
+ */
+bool
+tcp_send_probe(struct worker *w, struct tcp_conv *tc)
+{
+	struct rte_mbuf *m = tcp_flight(tc)->next, *last = tc->sndq.head;
+	uint32_t cwnd = tc->cwnd, n = 0;
+
+	if (m != NULL) {
+		tc->cwnd += tcp_payload_max(tc);
+		n = tcp_next_segment(w, tc, m);
+		tc->cwnd = cwnd;
+	}
+	if (n > 0 && tcp_send_element(w, tc, m) == 0) {
+		tcp_flight(tc)->next = pkt_of(m)->next;
+		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
+		return true;
+	}
+	while (pkt_of(last)->next != tcp_flight(tc)->next)
+		last = pkt_of(last)->next;
+	tcp_resend(w, tc, last);
+	return false;
 }
 
 /** A FIN for which there was no segment with data. It goes whatever the window is: it asks for no memory. */

@@ -120,6 +120,16 @@ enum tcp_state {
 #define TCP_TX_LOST    0x02
 #define TCP_TX_RETRANS 0x04 /* sent again since it was marked lost */
 
+/* What the flight's timer is for. */
+#define TCP_TIMER_RTO  0
+#define TCP_TIMER_TLP  1
+#define TCP_TIMER_RACK 2
+
+/* A tail loss probe that is out. */
+#define TCP_TLP_NONE  0
+#define TCP_TLP_NEW   1 /* it was new data */
+#define TCP_TLP_AGAIN 2 /* it was the last segment again */
+
 struct tcp_cc;
 
 /** The state of one conversation. */
@@ -181,6 +191,11 @@ struct tcp_flight {
 	uint16_t undo_sent; /* segments sent again in it, less those that came twice */
 	uint16_t segs; /* elements */
 	uint8_t dupacks;
+	uint8_t timer; /* what rto_at is for: TCP_TIMER_ */
+	uint8_t tlp; /* TCP_TLP_: a tail loss probe is out, up to recover */
+	uint32_t
+		rack_us; /* RACK.xmit_ts (RFC 8985 section 5.2), low bits; 0: nothing delivered yet */
+	uint32_t cubic_ms; /* CUBIC's epoch_start; 0: none */
 };
 _Static_assert(sizeof(struct tcp_flight) <= sizeof(struct key48), "takes the place of the key");
 
@@ -253,6 +268,9 @@ struct tcp_sack_block {
 	X(rto_fired)          \
 	X(fast_recoveries)    \
 	X(rescues)            \
+	X(rack_marked)        \
+	X(tlp_probes)         \
+	X(tlp_repairs)        \
 	X(undos)              \
 	X(dsacks_in)          \
 	X(sack_reneges)       \
@@ -544,7 +562,7 @@ uint32_t tcp_rto_ms(const struct worker *w, const struct tcp_conv *tc);
 
 /* ---- tcp_sack.c ---- */
 
-void tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
+bool tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
 bool tcp_sack_mark_lost(struct tcp_conv *tc);
 
 /* ---- tcp_recovery.c ---- */
@@ -554,7 +572,20 @@ void tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc);
 void tcp_recovery_echo(struct worker *w, struct tcp_conv *tc, uint32_t ts_ecr);
 void tcp_recovery_dsack(struct worker *w, struct tcp_conv *tc);
 void tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m);
+void tcp_recovery_enter(struct worker *w, struct tcp_conv *tc);
 uint32_t tcp_pipe(const struct tcp_conv *tc);
+
+/* ---- tcp_rack.c ---- */
+
+void tcp_rack_delivered(
+	struct worker *w, const struct tcp_conv *tc, const struct pkt *p, const struct pkt *ack);
+bool tcp_rack_mark(struct worker *w, struct tcp_conv *tc);
+void tcp_rack_fired(struct worker *w, struct tcp_conv *tc);
+void tcp_flight_timer(struct worker *w, struct tcp_conv *tc, uint8_t why, uint32_t ms);
+void tcp_tlp_arm(struct worker *w, struct tcp_conv *tc, uint32_t rto);
+void tcp_tlp_sent(struct worker *w, struct tcp_conv *tc);
+void tcp_tlp_fired(struct worker *w, struct tcp_conv *tc);
+void tcp_tlp_acked(struct worker *w, struct tcp_conv *tc, uint8_t was, bool twice);
 
 /* ---- tcp_send.c: the send queue ---- */
 
@@ -576,6 +607,7 @@ int tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbu
 	uint32_t len, uint8_t flags);
 void tcp_challenge(struct worker *w, struct tcp_conv *tc);
 void tcp_probe(struct worker *w, struct tcp_conv *tc);
+bool tcp_send_probe(struct worker *w, struct tcp_conv *tc);
 
 /* ---- tcp_timer.c ---- */
 

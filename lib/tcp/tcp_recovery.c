@@ -111,7 +111,7 @@ tcp_recovery_in_vain(const struct tcp_conv *tc)
 }
 
 /** RFC 6675 section 5 (4), RFC 6582 section 3.2 step 2. */
-static void
+void
 tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
 {
 	struct tcp_flight *f = tcp_flight(tc);
@@ -119,6 +119,7 @@ tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
 	TCP_COUNT(w, fast_recoveries);
 	tcp_recovery_save(tc);
 	f->recover = tc->snd_nxt;
+	f->tlp = TCP_TLP_NONE;
 	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tc->ssthresh;
 	tc->flags |= TCPF_RECOVERY | TCPF_FAST;
@@ -192,7 +193,7 @@ tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup
 		seq_le(tcp_flight(tc)->recover, tc->snd_una))
 		tcp_recovery_leave(tc);
 	if ((tc->flags & TCPF_SACK) != 0)
-		lost = tcp_sack_mark_lost(tc);
+		lost = tcp_sack_mark_lost(tc) | tcp_rack_mark(w, tc);
 	else
 		lost = tcp_recovery_reno(tc, acked, dup);
 	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
@@ -227,6 +228,8 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 	if (renege)
 		TCP_COUNT(w, sack_reneges);
 	f->dupacks = 0;
+	f->tlp = TCP_TLP_NONE;
+	f->rack_us = 0;
 	if (renege || (tc->flags & TCPF_SACK) == 0)
 		f->sacked = 0;
 	for (struct rte_mbuf *m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {

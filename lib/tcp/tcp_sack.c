@@ -40,8 +40,11 @@ tcp_sack_is_dup(const struct tcp_conv *tc, const struct tcp_sack_block *b, unsig
 
 /** An element has arrived, though not in order. */
 static void
-tcp_sack_mark(struct tcp_flight *f, struct pkt *p)
+tcp_sack_mark(struct worker *w, const struct tcp_conv *tc, struct pkt *p, const struct pkt *ack)
 {
+	struct tcp_flight *f = tcp_flight(tc);
+
+	tcp_rack_delivered(w, tc, p, ack);
 	if ((p->tx.flags & TCP_TX_LOST) == 0)
 		f->pipe -= p->tx.len;
 	if ((p->tx.flags & TCP_TX_RETRANS) != 0)
@@ -80,24 +83,25 @@ tcp_sack_count(const struct tcp_conv *tc)
 	return n;
 }
 
-/** Take in the SACK blocks of a segment. */
-void
+/** Take in the SACK blocks of a segment. @return true if one of them says that something came twice */
+bool
 tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	struct tcp_sack_block b[TCP_SACK_MAX];
 	unsigned n = tcp_parse_sack(m, b), i = 0, above;
 	uint32_t ack = pkt_of(m)->tcp.ack;
+	bool twice = tcp_sack_is_dup(tc, b, n, ack);
 	struct tcp_flight *f;
 
-	if (tcp_sack_is_dup(tc, b, n, ack))
+	if (twice)
 		tcp_recovery_dsack(w, tc);
 	if (tc->sndq.head == NULL)
-		return;
+		return twice;
 	n = tcp_sack_sort(tc, b, n);
 	f = tcp_flight(tc);
 	above = tcp_sack_count(tc);
 	if (n == 0 && above == 0)
-		return;
+		return twice;
 	for (struct rte_mbuf *e = tc->sndq.head; e != f->next && (i < n || above > 0);
 		e = pkt_of(e)->next) {
 		struct pkt *p = pkt_of(e);
@@ -115,8 +119,9 @@ tcp_sack_update(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		if (above > 0 && p->tx.sends == 1)
 			tcp_sack_reordered(w, tc, above);
 		if (!acked)
-			tcp_sack_mark(f, p);
+			tcp_sack_mark(w, tc, p, pkt_of(m));
 	}
+	return twice;
 }
 
 /**

@@ -18,7 +18,9 @@ tcp_rto_start(struct worker *w, struct tcp_conv *tc)
 	}
 	for (unsigned i = 0; i < tc->backoff && rto < TCP_RTO_MAX_MS; i++)
 		rto *= 2;
-	tc->rto_at = tcp_deadline(w, RTE_MIN(rto, (uint32_t)TCP_RTO_MAX_MS));
+	rto = RTE_MIN(rto, (uint32_t)TCP_RTO_MAX_MS);
+	tc->rto_at = tcp_deadline(w, rto);
+	tcp_tlp_arm(w, tc, rto);
 }
 
 /** How long ago, by the timer's own doubling, the first of `retries` timeouts was started. */
@@ -113,6 +115,22 @@ tcp_misc_fired(struct worker *w, struct tcp_conv *tc)
 	}
 }
 
+/** The timer of what is in flight, or waits to be. */
+static void
+tcp_flight_fired(struct worker *w, struct tcp_conv *tc)
+{
+	uint8_t timer = tc->sndq.head == NULL ? TCP_TIMER_RTO : tcp_flight(tc)->timer;
+
+	if ((tc->flags & TCPF_PERSIST) != 0)
+		tcp_persist_fired(w, tc);
+	else if (timer == TCP_TIMER_TLP)
+		tcp_tlp_fired(w, tc);
+	else if (timer == TCP_TIMER_RACK)
+		tcp_rack_fired(w, tc);
+	else
+		tcp_rto_fired(w, tc);
+}
+
 /** The node's timer has fired: do what is due. It may be nothing. */
 void
 tcp_timer(struct worker *w, struct tcp_conv *tc)
@@ -123,10 +141,7 @@ tcp_timer(struct worker *w, struct tcp_conv *tc)
 		tc->flags |= TCPF_ACK_NOW;
 	}
 	if (tcp_due(w, tc->rto_at)) {
-		if ((tc->flags & TCPF_PERSIST) != 0)
-			tcp_persist_fired(w, tc);
-		else
-			tcp_rto_fired(w, tc);
+		tcp_flight_fired(w, tc);
 	}
 	if ((tc->flags & TCPF_OVER) == 0 && tcp_due(w, tc->misc_at))
 		tcp_misc_fired(w, tc);

@@ -139,6 +139,7 @@ test_rto_follows_rtt(void **state)
 	/* With us as client: the handshake took 300 ms: RTO = 300 + 4 * 150. */
 	w = wire_open(&reads);
 	wire_conn(w, &k);
+	k.sack_ok = false; /* else a probe comes first (RFC 8985) */
 	wire_connect(&k);
 	wire_expect(&k, SYN, 0, WIRE_ANY, 0);
 	wire_run(w, 300);
@@ -210,6 +211,9 @@ test_timeout_with_sack(void **state)
 	sack_segments(&k, 0, 1, 2);
 	sack_segments(&k, 0, 1, 3);
 	wire_silent(w);
+	wire_run(w, 5);
+	expect_segments(&k, 0, 1); /* RACK; it is lost again */
+	assert_int_equal(wire_stat(w, "rack_marked"), 1);
 	wire_run(w, 210);
 	expect_segments(&k, 0, 1);
 	wire_silent(w);
@@ -221,6 +225,116 @@ test_timeout_with_sack(void **state)
 	wire_run(w, 1000);
 	wire_silent(w);
 	assert_int_equal(wire_stat(w, "rto_fired"), 1);
+	wire_close(w);
+}
+
+/* RFC 8985 section 7: the last segments are lost; a probe finds it out, no timeout is needed. */
+static void
+test_tail_loss_probe(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	wire_write(&k, 4 * MSS);
+	expect_segments(&k, 0, 4);
+	ack_segments(&k, 1);
+	wire_silent(w);
+	wire_run(w, 10);
+	expect_segments(&k, 3, 4);
+	wire_silent(w);
+	sack_segments(&k, 1, 3, 4);
+	wire_run(w, 10);
+	expect_segments(&k, 1, 3); /* sent before what has arrived */
+	wire_silent(w);
+	ack_segments(&k, 4);
+	wire_run(w, 1000);
+	wire_silent(w);
+	assert_int_equal(wire_stat(w, "tlp_probes"), 1);
+	assert_int_equal(wire_stat(w, "tlp_repairs"), 0);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 1);
+	assert_int_equal(wire_stat(w, "rto_fired"), 0);
+	wire_close(w);
+}
+
+/* RFC 8985 section 7.3: new data makes the better probe. */
+static void
+test_tail_loss_probe_new(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	wire_write(&k, 12 * MSS); /* more than the initial window */
+	expect_segments(&k, 0, 10);
+	wire_run(w, 10);
+	expect_segments(&k, 10, 11);
+	wire_silent(w);
+	ack_segments(&k, 11);
+	expect_segments(&k, 11, 12);
+	ack_segments(&k, 12);
+	assert_int_equal(wire_stat(w, "tlp_repairs"), 0);
+	assert_int_equal(wire_stat(w, "retransmits"), 0);
+	wire_close(w);
+}
+
+/* RFC 8985 section 7.4: the probe itself has mended the loss, which counts as one; unless it came twice. */
+static void
+tail_probe_repairs(bool twice)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	wire_write(&k, 10 * MSS);
+	expect_segments(&k, 0, 10);
+	ack_segments(&k, 8);
+	wire_run(w, 10);
+	expect_segments(&k, 9, 10);
+	if (twice) {
+		k.nsack = 1;
+		k.sack[0][0] = 1 + 9 * MSS;
+		k.sack[0][1] = 1 + 10 * MSS;
+	}
+	ack_segments(&k, 10);
+	wire_silent(w);
+	assert_int_equal(wire_stat(w, "tlp_repairs"), !twice);
+	assert_int_equal(wire_status(&k).cwnd < 10 * MSS, !twice);
+	wire_close(w);
+}
+
+static void
+test_tail_loss_probe_repairs(void **state)
+{
+	(void)state;
+	tail_probe_repairs(false);
+	tail_probe_repairs(true);
+}
+
+/* RFC 8985 section 6.2: a retransmission is lost too; what was sent after it and has arrived says so. */
+static void
+test_lost_retransmission(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+	struct wire_seg s;
+
+	(void)state;
+	wire_write(&k, 40 * MSS);
+	expect_segments(&k, 0, 10);
+	wire_run(w, 1);
+	sack_segments(&k, 0, 1, 10);
+	expect_segments(&k, 0, 1);
+	s = wire_expect(&k, WIRE_ANY, 1 + 10 * MSS, 1, MSS); /* new data, after it */
+	wire_discard(w);
+	wire_run(w, 2);
+	k.nsack = 1;
+	k.sack[0][0] = 1 + MSS;
+	k.sack[0][1] = s.seq + s.len;
+	wire_send(&k, ACK, 1, 1, 0);
+	wire_expect(&k, WIRE_ANY, 1, 1, MSS);
+	assert_int_equal(wire_stat(w, "rto_fired"), 0);
+	assert_int_equal(wire_stat(w, "rack_marked"), 1);
+	wire_discard(w);
 	wire_close(w);
 }
 
@@ -389,6 +503,8 @@ test_spurious_timeout(void **state)
 	wire_write(&k, 10 * MSS);
 	expect_segments(&k, 0, 10);
 	ts = k.ts_ecr;
+	wire_run(w, 10);
+	expect_segments(&k, 9, 10); /* tail loss probe */
 	wire_run(w, 210);
 	expect_segments(&k, 0, 1);
 	assert_int_equal(wire_status(&k).cwnd, MSS);
@@ -613,6 +729,10 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_karn),
 		cmocka_unit_test(test_timestamps_measure_retransmissions),
 		cmocka_unit_test(test_timeout_with_sack),
+		cmocka_unit_test(test_tail_loss_probe),
+		cmocka_unit_test(test_tail_loss_probe_new),
+		cmocka_unit_test(test_tail_loss_probe_repairs),
+		cmocka_unit_test(test_lost_retransmission),
 		cmocka_unit_test(test_fast_retransmit_sack),
 		cmocka_unit_test(test_two_losses_in_one_window),
 		cmocka_unit_test(test_newreno),
