@@ -88,7 +88,7 @@ struct proto {
 	void (*hangup)(struct worker *w, struct conv *c, enum conv_end why);
 
 	/** The protocol's part of a listing (a racy peek; any thread with a reference). */
-	void (*status)(const struct conv *c, struct conv_status *ret);
+	void (*status)(const struct worker *w, const struct conv *c, struct conv_status *ret);
 	/** Its counters, summed over workers. Any thread; w is any worker of the stack. */
 	void (*stats)(const struct worker *w,
 		void (*each)(void *arg, const char *name, uint64_t value), void *arg);

@@ -187,7 +187,7 @@ stack_conv_status(struct stack *s, struct conv_node *cn, struct conv_status *ret
 			ret->listener = c->listener->name;
 		ret->age_us = stack_since_us(now_ms, c->born_ms);
 		ret->idle_us = stack_since_us(now_ms, c->active_ms);
-		c->proto->status(c, ret);
+		c->proto->status(stack_control_worker(s), c, ret);
 		break;
 	case NODE_HALF_OPEN:
 		tcp_half_open_status(cn, ret);

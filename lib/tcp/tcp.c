@@ -135,7 +135,7 @@ tcp_may_challenge(struct worker *w, uint32_t *at)
 
 /** A racy peek: any thread with a reference. Nothing behind a pointer is looked at but what never changes. */
 static void
-tcp_status(const struct conv *c, struct conv_status *ret)
+tcp_status(const struct worker *w, const struct conv *c, struct conv_status *ret)
 {
 	const struct tcp_conv *tc = (const struct tcp_conv *)c;
 	uint32_t flags = tc->flags;
@@ -163,8 +163,7 @@ tcp_status(const struct conv *c, struct conv_status *ret)
 	ret->ecn = false;
 	ret->bytes_in = tc->bytes_in;
 	ret->bytes_out = tc->bytes_out;
-	ret->rto_us = ret->srtt_us == 0 ? TCP_RTO_INIT_MS * 1000u
-					: ret->srtt_us + RTE_MAX(1000u, tc->rttvar_us);
+	ret->rto_us = tcp_rto_ms(w, tc) * 1000;
 }
 
 static void

@@ -39,10 +39,11 @@ udp_free(struct udp *u)
 
 /** A racy peek: any thread with a reference. */
 static void
-udp_status(const struct conv *c, struct conv_status *ret)
+udp_status(const struct worker *w, const struct conv *c, struct conv_status *ret)
 {
 	const struct udp_conv *uc = (const struct udp_conv *)c;
 
+	(void)w;
 	ret->proto = udp_proto.name;
 	ret->state = (uc->flags & UDPF_OVER) != 0 ? "CLOSED" : "OPEN";
 	ret->recv_queue = uc->rcvq_bytes;

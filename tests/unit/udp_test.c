@@ -148,7 +148,7 @@ test_queue_is_bounded(void **state)
 	assert_int_equal(conv_net_drops(&net, DROP_UDP_QUEUE), 3);
 	assert_int_equal(conv_net_delivered(&net), 8);
 	assert_int_equal(udp_proto.readable(svc.c), 24);
-	udp_proto.status(svc.c, &st);
+	udp_proto.status(&net.net.w[0], svc.c, &st);
 	assert_string_equal(st.state, "OPEN");
 	assert_int_equal(st.recv_queue, 24);
 	assert_int_equal(st.bytes_in, 24);
