@@ -9,7 +9,7 @@
 #include "proto.h"
 
 struct tcp_conf {
-	struct key_secret secret; /* for ISNs (RFC 6528), timestamp offsets, ports (RFC 6056) */
+	struct key_secret secret; /* for ISNs (RFC 6528), timestamp offsets, cookies */
 	uint32_t time_wait_ms; /* 0: 60 s */
 	uint32_t recv_max, send_max; /* bytes buffered per conversation; 0: 256 KiB each */
 	uint32_t fin_wait_2_ms; /* orphan limit; 0: 60 s */

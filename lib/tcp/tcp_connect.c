@@ -3,12 +3,7 @@
  *
  * Active open: SYN-SENT (RFC 9293 section 3.10.1, 3.10.7.3), and simultaneous open.
  */
-#include <errno.h>
-#include <netinet/in.h>
-
 #include "tcp_priv.h"
-
-#define PORT_ATTEMPTS 512 /* so many neighbours tried before the ports count as taken */
 
 /** SYN, or, in SYN-RECEIVED, SYN-ACK. */
 void
@@ -44,91 +39,41 @@ tcp_send_syn(struct worker *w, struct tcp_conv *tc)
 	tcp_rto_start(w, tc);
 }
 
-/** Everything of a conversation in SYN-SENT but its port. @return 0 or -errno */
-static int
-tcp_connect_fill(struct worker *w, struct tcp_conv *tc, const struct service *s)
+/** Everything of a conversation in SYN-SENT but its port. */
+static void
+tcp_connect_fill(struct worker *w, struct conv *c)
 {
-	struct conv *c = &tc->c;
-	int err = ip_path(w, &c->cn.n.key, &c->path);
+	struct tcp_conv *tc = tcp_conv(c);
 
-	if (err != 0)
-		return err;
-	c->proto = &tcp_proto;
-	c->service = s;
-	c->born_ms = c->active_ms = w->now_ms;
 	c->cn.state = TCP_SYN_SENT;
 	tcp_setup(w, tc, 0, 0);
 	tc->flags |= TCPF_BORN | TCPF_ACTIVE | TCPF_OPENING;
-	return 0;
 }
 
 static void
-tcp_connect_isn(struct worker *w, struct tcp_conv *tc)
+tcp_connect_isn(struct worker *w, struct conv *c)
 {
-	tc->snd_una = tcp_isn(w, &tc->c.cn.n.key);
+	struct tcp_conv *tc = tcp_conv(c);
+
+	tc->snd_una = tcp_isn(w, &c->cn.n.key);
 	tc->snd_nxt = tc->snd_end = tc->snd_una + 1;
-}
-
-/** Publish under the port that was asked for, or the first of the candidates that is free. @return 0 or -errno */
-static int
-tcp_connect_publish(struct worker *w, struct tcp_conv *tc)
-{
-	struct conv_node *cn = &tc->c.cn;
-	bool chosen = cn->n.key.lport_be != 0;
-	int err = -EADDRINUSE;
-
-	for (unsigned i = 0; i < (chosen ? 1 : PORT_ATTEMPTS); i++) {
-		if (!chosen) {
-			/* Relaxed: only that each attempt is another one matters. */
-			uint32_t next = atomic_fetch_add_explicit(
-				&w->tcp->port_next, 1, memory_order_relaxed);
-
-			cn->n.key.lport_be = htons(tcp_port(w, &cn->n.key, next));
-		}
-		cn->n.hash = ipht_hash(conv_ipht(w->convs), &cn->n.key);
-		tcp_connect_isn(w, tc);
-		err = conv_publish(w, cn, NODE_KICK, NULL);
-		if (err != -EEXIST)
-			return err;
-		err = -EADDRINUSE;
-	}
-	return err;
 }
 
 /** @see struct proto: connect */
 int
 tcp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c)
 {
-	static const uint8_t any[16];
-	struct key key = *k;
-	struct conv_node *cn;
-	int err = 0;
+	static const struct conv_opening opening = {
+		.proto = &tcp_proto,
+		.fill = tcp_connect_fill,
+		.numbered = tcp_connect_isn,
+	};
+	int err = conv_connect(w, &opening, s, k, ret_c);
 
-	key.proto = IPPROTO_TCP;
-	key.kind = KEY_TUPLE;
-	if (memcmp(key.laddr, any, sizeof(any)) == 0)
-		err = ip_source(w, key.raddr, key.laddr);
 	if (err != 0)
 		return err;
-	cn = conv_alloc(w, NODE_CONV, &key, 0);
-	if (cn == NULL)
-		return -ENOMEM;
-	err = tcp_connect_fill(w, (struct tcp_conv *)cn, s);
-	if (err == 0) {
-		conv_hold(cn);
-		err = tcp_connect_publish(w, (struct tcp_conv *)cn);
-		if (err != 0)
-			conv_put(w, cn);
-	}
-	if (err != 0) {
-		conv_abandon(w, cn);
-		return err == -ENOSPC ? -ENOMEM : err;
-	}
 	TCP_COUNT(w, active_opens);
 	tcp_state_step(w, TCP_CLOSED, TCP_SYN_SENT);
-	/* SYN goes out from inside: in this turn. */
-	conv_kick(w, cn, NODE_KICK);
-	*ret_c = conv_of(cn);
 	return 0;
 }
 

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * Numbers that nobody outside can foresee: initial sequence numbers, timestamp offsets,
- * ports. One secret serves all three: SipHash takes in the length of what it hashes, and they hash
- * 40, 32 and 34 bytes. Any worker.
+ * Numbers that nobody outside can foresee: initial sequence numbers and timestamp offsets. One secret
+ * serves both: SipHash takes in the length of what it hashes, and they hash 40 and 32 bytes. Any worker.
  */
-#include <netinet/in.h>
 #include <stddef.h>
 
 #include "tcp_priv.h"
-
-#define PORT_LO 32768 /* RFC 6056 section 3.2 would have more; below are services */
-#define PORT_HI 60999
 
 /** RFC 6528 section 3: a clock of 4 us per number, plus a keyed hash of the tuple. */
 uint32_t
@@ -46,14 +41,4 @@ tcp_ts_next(const struct worker *w, struct tcp_conv *tc)
 	if (tc->ts_sent - ts > TCP_CLOCK_SKEW_MS)
 		tc->ts_sent = ts;
 	return tc->ts_sent;
-}
-
-/** A local port for an active open to k's peer: the attempt-th candidate (RFC 6056 section 3.3.3). */
-uint16_t
-tcp_port(const struct worker *w, const struct key *k, uint32_t attempt)
-{
-	_Static_assert(offsetof(struct key, lport_be) == 34, "two addresses and a port");
-	uint32_t offset = (uint32_t)key_siphash(&w->tcp->conf.secret, k, 34);
-
-	return (uint16_t)(PORT_LO + (offset + attempt) % (PORT_HI - PORT_LO + 1));
 }

@@ -317,7 +317,6 @@ struct tcp_worker {
 struct tcp {
 	struct tcp_conf conf; /* defaults filled in */
 	uint8_t rcv_wscale; /* what recv_max needs */
-	_Atomic uint32_t port_next; /* RFC 6056 section 3.3.3: next_ephemeral */
 	struct tcp_worker workers[WORKER_MAX + 1];
 };
 
@@ -470,7 +469,6 @@ int tcp_transmit_bare(struct worker *w, const struct tcp_out *o);
 uint32_t tcp_isn(const struct worker *w, const struct key *k);
 uint32_t tcp_ts_now(const struct worker *w, const struct key *k);
 uint32_t tcp_ts_next(const struct worker *w, struct tcp_conv *tc);
-uint16_t tcp_port(const struct worker *w, const struct key *k, uint32_t attempt);
 
 /* ---- tcp.c ---- */
 

@@ -8,9 +8,8 @@
 
 #include "udp.h"
 
-#define UDP_HLEN       8
-#define UDP_DATA_MAX   65507 /* most that fits an IPv4 packet without options (RFC 768, RFC 791) */
-#define UDP_PORT_TRIES 1024 /* draws of an active open that may choose its port */
+#define UDP_HLEN     8
+#define UDP_DATA_MAX 65507 /* most that fits an IPv4 packet without options (RFC 768, RFC 791) */
 
 /* What a conversation has to do, or has done. */
 #define UDPF_BORN   0x01 /* accept or connected has been called */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * Active open: what protocols have in common. Our address, a node, and a local port that nobody has.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "conv_priv.h"
+#include "proto.h"
+
+#define PORT_LO    32768 /* RFC 6056 section 3.2 would have more; below are services */
+#define PORT_HI    60999
+#define PORT_STEP  500 /* RFC 6056 section 3.3.5: N */
+#define PORT_TRIES 1024 /* candidates before the ports count as taken */
+
+/**
+ * The next candidate (RFC 6056): by peer an offset that nobody outside can know, through the table's keyed hash (section
+ * 3.3.3), plus a count that all workers share and that grows by random steps (section 3.3.5).
+ */
+static uint16_t
+conv_port(struct worker *w, const struct key *k)
+{
+	struct key peer = *k;
+	uint32_t step = 1 + (uint32_t)(worker_random(w) % PORT_STEP);
+	/* Relaxed: only that each candidate is another one matters. */
+	uint32_t next = atomic_fetch_add_explicit(&w->convs->port_next, step, memory_order_relaxed);
+
+	peer.lport_be = 0;
+	return (uint16_t)(PORT_LO +
+		(ipht_hash(w->convs->ipht, &peer) + next) % (PORT_HI - PORT_LO + 1));
+}
+
+/** Publish under the port that was asked for, or under the first candidate that is free. @return 0 or -errno */
+static int
+conv_connect_publish(struct worker *w, struct conv *c, const struct conv_opening *o)
+{
+	struct conv_node *cn = &c->cn;
+	bool chosen = cn->n.key.lport_be != 0;
+	int err;
+
+	for (unsigned i = 0; i < (chosen ? 1 : PORT_TRIES); i++) {
+		if (!chosen)
+			cn->n.key.lport_be = htons(conv_port(w, &cn->n.key));
+		cn->n.hash = ipht_hash(w->convs->ipht, &cn->n.key);
+		if (o->numbered != NULL)
+			o->numbered(w, c);
+		err = conv_publish(w, cn, NODE_KICK, NULL);
+		if (err != -EEXIST)
+			return err == -ENOSPC ? -ENOMEM : err;
+	}
+	return -EADDRINUSE;
+}
+
+int
+conv_connect(struct worker *w, const struct conv_opening *o, const struct service *s,
+	const struct key *k, struct conv **ret_c)
+{
+	static const uint8_t any[16];
+	struct key key = *k;
+	struct conv_node *cn;
+	struct conv *c;
+	int err = 0;
+
+	key.proto = o->proto->number;
+	key.kind = KEY_TUPLE;
+	/* RFC 9293 section 3.9.2.3: our address is the network layer's choice. */
+	if (memcmp(key.laddr, any, sizeof(any)) == 0)
+		err = ip_source(w, key.raddr, key.laddr);
+	if (err != 0)
+		return err;
+	cn = conv_alloc(w, NODE_CONV, &key, 0);
+	if (cn == NULL)
+		return -ENOMEM;
+	c = conv_of(cn);
+	c->proto = o->proto;
+	c->service = s;
+	c->born_ms = c->active_ms = w->now_ms;
+	err = ip_path(w, &cn->n.key, &c->path);
+	if (err == 0) {
+		o->fill(w, c);
+		conv_hold(cn); /* the caller's */
+		err = conv_connect_publish(w, c, o);
+		if (err != 0)
+			conv_put(w, cn);
+	}
+	if (err != 0) {
+		conv_abandon(w, cn);
+		return err;
+	}
+	/* What is to be said is said from inside: in this turn. */
+	conv_kick(w, cn, NODE_KICK);
+	*ret_c = c;
+	return 0;
+}
