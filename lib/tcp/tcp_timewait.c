@@ -80,13 +80,17 @@ tcp_time_wait_ack(struct worker *w, struct tcp_time_wait *tw)
 }
 
 /**
- * A SYN that can't be an old duplicate: its timestamp has grown (RFC 6191 section 2), or,
- * without, its sequence number (RFC 9293 section 3.6.1).
+ * A SYN that can't be an old duplicate (RFC 6191 section 2): its timestamp has grown, or is the first one
+ * of the two, which protects the new call (PAWS); or, without, its sequence number has grown (RFC 9293 section 3.6.1).
  */
 static bool
 tcp_time_wait_later(const struct tcp_time_wait *tw, const struct pkt *p)
 {
-	if (tw->ts && (p->tcp.opts & TCP_OPT_TS) != 0 && p->tcp.ts_val != tw->ts_recent)
+	bool ts = (p->tcp.opts & TCP_OPT_TS) != 0;
+
+	if (ts && !tw->ts)
+		return true;
+	if (ts && p->tcp.ts_val != tw->ts_recent)
 		return seq_lt(tw->ts_recent, p->tcp.ts_val);
 	return seq_lt(tw->rcv_nxt, p->tcp.seq);
 }

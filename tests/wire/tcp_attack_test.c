@@ -153,12 +153,12 @@ test_icmp(void **state)
 	(void)state;
 	wire_write(&k, 100);
 	wire_discard(w);
-	wire_icmp(&k, 3, 3, 0, 1);
+	wire_icmp(&k, WIRE_NO_PORT, 0, 1);
 	wire_state(&k, "ESTABLISHED");
 	assert_int_equal(wire_stat(w, "soft_errors"), 1);
-	wire_icmp(&k, 3, 4, 576, 500000);
+	wire_icmp(&k, WIRE_TOO_BIG, 1300, 500000);
 	assert_int_equal(wire_drops(w, DROP_ICMP_NO_CONV), 1);
-	wire_icmp(&k, 3, 4, 68, 1); /* the floor holds */
+	wire_icmp(&k, WIRE_TOO_BIG, 68, 1); /* the floor holds */
 	assert_true(wire_status(&k).mss >= 512);
 	wire_discard(w);
 	wire_close(w);
@@ -175,9 +175,9 @@ test_icmp_half_open(void **state)
 	wire_conn(w, &k);
 	wire_send(&k, SYN, 0, 0, 0);
 	wire_expect(&k, SYN | ACK, 0, 1, 0);
-	wire_icmp(&k, 3, 3, 0, 1);
+	wire_icmp(&k, WIRE_NO_PORT, 0, 1);
 	wire_state(&k, "SYN-RECEIVED");
-	wire_icmp(&k, 3, 3, 0, 0);
+	wire_icmp(&k, WIRE_NO_PORT, 0, 0);
 	wire_state(&k, "");
 	wire_close(w);
 }
@@ -218,7 +218,7 @@ test_noise(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rst),
@@ -232,6 +232,7 @@ main(void)
 		cmocka_unit_test(test_noise),
 	};
 
+	wire_args(argc, argv);
 	test_eal("tcp_attack");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

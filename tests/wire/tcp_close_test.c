@@ -401,6 +401,26 @@ test_time_wait_reuse_by_sequence(void **state)
 	wire_close(w);
 }
 
+/* RFC 6191 section 2: timestamps are new with this call, so they protect it, and the sequence number may be any. */
+static void
+test_time_wait_reuse_by_first_timestamp(void **state)
+{
+	struct wire *w = wire_open(&plain);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.ts = false;
+	wire_accept(&k);
+	go_time_wait(&k);
+	k.isn -= 5000;
+	k.iss_known = false;
+	k.ts = true;
+	wire_send(&k, SYN, 0, 0, 0);
+	wire_expect(&k, SYN | ACK, 0, 1, 0);
+	wire_close(w);
+}
+
 static void
 test_time_wait_old_timestamp(void **state)
 {
@@ -477,7 +497,7 @@ test_write_after_shutdown(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_passive_close),
@@ -498,12 +518,14 @@ main(void)
 		cmocka_unit_test(test_time_wait_waits_for_reader),
 		cmocka_unit_test(test_time_wait_reuse_by_timestamp),
 		cmocka_unit_test(test_time_wait_reuse_by_sequence),
+		cmocka_unit_test(test_time_wait_reuse_by_first_timestamp),
 		cmocka_unit_test(test_time_wait_old_timestamp),
 		cmocka_unit_test(test_time_wait_ignores),
 		cmocka_unit_test(test_time_wait_full),
 		cmocka_unit_test(test_write_after_shutdown),
 	};
 
+	wire_args(argc, argv);
 	test_eal("tcp_close");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

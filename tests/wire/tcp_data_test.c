@@ -600,7 +600,7 @@ test_many_workers(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_echo),
@@ -627,6 +627,7 @@ main(void)
 		cmocka_unit_test(test_many_workers),
 	};
 
+	wire_args(argc, argv);
 	test_eal("tcp_data");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

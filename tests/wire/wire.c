@@ -36,6 +36,20 @@ struct wire {
 	struct wire_conn *accepting; /* who the next accepted call belongs to */
 };
 
+static bool wire_all_v6;
+
+void
+wire_args(int argc, char **argv)
+{
+	wire_all_v6 = argc > 1 && strcmp(argv[1], "v6") == 0;
+}
+
+bool
+wire_v6(void)
+{
+	return wire_all_v6;
+}
+
 static struct wire *wire_now; /* callbacks of services have no argument of the test's */
 
 static struct test_addr
@@ -306,7 +320,7 @@ wire_open(const struct wire_conf *conf)
 	struct wire *w = calloc(1, sizeof(*w));
 	char name[9];
 	struct ip_ifc_conf ifc = {.name = "wire",
-		.mtu = conf->mtu != 0 ? conf->mtu : 1500,
+		.mtu = otherwise(conf->mtu, 1500) + (wire_all_v6 ? 20 : 0),
 		.off = {.multi_segs = true}};
 	struct stack_conf sc = {
 		.name = name,
@@ -339,6 +353,7 @@ wire_open(const struct wire_conf *conf)
 	(void)snprintf(name, sizeof(name), "w%u", serial++);
 	wire_now = w;
 	w->conf = *conf;
+	w->conf.v6 |= wire_all_v6;
 	w->now_us = 5000000;
 	w->next_port = 40000;
 	w->out = calloc(WIRE_OUTBOX + 1, sizeof(*w->out));
@@ -360,14 +375,14 @@ wire_open(const struct wire_conf *conf)
 	assert_int_equal(err, 0);
 	assert_int_equal(stack_service_add(w->s, &w->service), 0);
 	assert_int_equal(stack_ifc_add(w->s, &ifc, sc.workers), 0);
-	assert_int_equal(ip_address_add(stack_ip(w->s), 0, our_addr(w).b, conf->v6 ? 64 : 24), 0);
+	assert_int_equal(ip_address_add(stack_ip(w->s), 0, our_addr(w).b, w->conf.v6 ? 64 : 24), 0);
 	assert_int_equal(stack_start(w->s), 0);
 	assert_int_equal(stack_listen(w->s, &lc, &w->listener), 0);
 	for (unsigned i = 0; i < sc.workers; i++)
 		assert_int_equal(stack_worker_join(w->s, i), 0);
 	assert_int_equal(stack_control_join(w->s), 0);
 	ip_ifc_link(stack_ip(w->s), 0, true);
-	wire_run(w, conf->v6 ? DAD_MS : 10);
+	wire_run(w, w->conf.v6 ? DAD_MS : 10);
 	wire_discard(w);
 	return w;
 }
@@ -556,9 +571,11 @@ wire_send(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32
 }
 
 void
-wire_icmp(struct wire_conn *k, uint8_t type, uint8_t code, uint16_t mtu, uint32_t seq)
+wire_icmp(struct wire_conn *k, enum wire_icmp what, uint16_t mtu, uint32_t seq)
 {
-	uint8_t body[8 + 60] = {type, code, 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu};
+	static const uint8_t codes[2][3][2] = {{{3, 1}, {3, 3}, {3, 4}}, {{1, 3}, {1, 4}, {2, 0}}};
+	const uint8_t *code = codes[k->w->conf.v6][what];
+	uint8_t body[8 + 60] = {code[0], code[1], 0, 0, 0, 0, (uint8_t)(mtu >> 8), (uint8_t)mtu};
 	size_t inner = k->w->conf.v6 ? 60 : 28;
 	struct test_frame f, in;
 	struct test_tcp t = {.sport = k->our_port, .dport = k->peer_port, .seq = k->iss + seq};

@@ -75,6 +75,12 @@ struct wire_conn {
 	int result;
 };
 
+enum wire_icmp {
+	WIRE_NO_HOST, /* a soft error */
+	WIRE_NO_PORT, /* a hard one */
+	WIRE_TOO_BIG
+};
+
 /** A segment that we sent. */
 struct wire_seg {
 	uint8_t flags;
@@ -92,6 +98,10 @@ struct wire_seg {
 	uint64_t at_us;
 };
 
+/** Arguments of a test program: "v6" makes every wire one of IPv6, with an MTU that leaves segments as long. */
+void wire_args(int argc, char **argv);
+/** IPv6 by argument: types and codes of ICMP, and figures, differ. */
+bool wire_v6(void);
 struct wire *wire_open(const struct wire_conf *conf);
 /** End of a test: the rest of what was sent is thrown away, conversations are hung up, and everything must come back. */
 void wire_close(struct wire *w);
@@ -114,8 +124,8 @@ void wire_conn(struct wire *w, struct wire_conn *k);
 void wire_send(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len);
 /** Several in one burst: queue, then wire_turn. */
 void wire_queue(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len);
-/** An ICMP error about a segment of ours with this relative sequence number. */
-void wire_icmp(struct wire_conn *k, uint8_t type, uint8_t code, uint16_t mtu, uint32_t seq);
+/** An ICMP error about a segment of ours with this relative sequence number; mtu: of WIRE_TOO_BIG. */
+void wire_icmp(struct wire_conn *k, enum wire_icmp what, uint16_t mtu, uint32_t seq);
 
 /** The next segment that was sent; the test fails if there is none. WIRE_ANY: not looked at. */
 struct wire_seg wire_expect(struct wire_conn *k, int flags, int64_t seq, int64_t ack, int64_t len);
