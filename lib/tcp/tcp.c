@@ -68,6 +68,15 @@ tcp_mss_ours(const struct path *p, const struct key *k)
 	return (uint16_t)(ip_path_room(p, k) - TCP_HLEN);
 }
 
+/** The MSS that a SYN stands for: RFC 9293 section 3.7.1 (MUST-15), and no less than we can bear. */
+uint16_t
+tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss)
+{
+	if ((opts & TCP_OPT_MSS) == 0)
+		return key_is_v4(k) ? TCP_MSS_V4_DEFAULT : TCP_MSS_V6_DEFAULT;
+	return RTE_MAX(mss, TCP_MSS_MIN);
+}
+
 /** The path's limit, if it is narrower now than what we use; options count (RFC 9293 section 3.7.1). */
 void
 tcp_mss_update(struct tcp_conv *tc)
@@ -75,13 +84,11 @@ tcp_mss_update(struct tcp_conv *tc)
 	tc->mss = RTE_MIN(tc->mss, tcp_mss_ours(&tc->c.path, &tc->c.cn.n.key));
 }
 
-/** What a SYN tells: its MSS (0: none given) and options. Before the first ACK. */
+/** What a SYN tells: its MSS, see tcp_mss_peer, and options. Before the first ACK. */
 void
 tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts)
 {
-	if (peer_mss == 0)
-		peer_mss = key_is_v4(&tc->c.cn.n.key) ? TCP_MSS_V4_DEFAULT : TCP_MSS_V6_DEFAULT;
-	tc->mss = RTE_MAX(peer_mss, TCP_MSS_MIN);
+	tc->mss = peer_mss;
 	tcp_mss_update(tc);
 	tc->send_max_kib = (uint16_t)(w->tcp->conf.send_max >> 10);
 	tc->reorder = TCP_DUPTHRESH;

@@ -14,7 +14,7 @@ tcp_send_syn(struct worker *w, struct tcp_conv *tc)
 		.k = &tc->c.cn.n.key,
 		.path = &tc->c.path,
 		.seq = tc->snd_una,
-		.wnd = (uint16_t)RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX),
+		.wnd = tcp_syn_window(w),
 		.flags = TCP_SYN,
 		.mss = tcp_mss_ours(&tc->c.path, &tc->c.cn.n.key),
 		.opts = TCP_OPT_TS | TCP_OPT_SACK_OK | TCP_OPT_WSCALE,
@@ -46,7 +46,7 @@ tcp_connect_fill(struct worker *w, struct conv *c)
 	struct tcp_conv *tc = tcp_conv(c);
 
 	c->cn.state = TCP_SYN_SENT;
-	tcp_setup(w, tc, 0, 0);
+	tcp_setup(w, tc, tcp_mss_peer(&c->cn.n.key, 0, 0), 0);
 	tc->flags |= TCPF_BORN | TCPF_ACTIVE | TCPF_OPENING;
 }
 
@@ -94,15 +94,13 @@ tcp_syn_sent_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 static void
 tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 {
-	uint16_t mss = (p->tcp.opts & TCP_OPT_MSS) != 0 ? p->tcp.mss : 0;
-
-	tcp_setup(w, tc, mss, p->tcp.opts);
+	tcp_setup(w, tc, tcp_mss_peer(&tc->c.cn.n.key, p->tcp.opts, p->tcp.mss), p->tcp.opts);
 	if ((tc->flags & TCPF_WSCALE) != 0)
 		tc->snd_wscale = p->tcp.wscale;
 	if ((tc->flags & TCPF_TS) != 0)
 		tc->ts_recent = p->tcp.ts_val;
 	tc->rcv_nxt = p->tcp.seq + 1;
-	tc->rcv_adv = tc->rcv_nxt + RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX);
+	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
 	tc->last_ack = tc->rcv_nxt;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(p->tcp.wnd >> tc->snd_wscale);
 	tc->snd_wl1 = p->tcp.seq;

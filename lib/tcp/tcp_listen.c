@@ -42,9 +42,16 @@ tcp_listener_take(struct listener *l)
 	return false;
 }
 
+/** No conversation could come of a call now. */
+static bool
+tcp_listen_full(const struct worker *w)
+{
+	return conv_live(w->convs, NODE_CONV) >= conv_limit(w->convs, NODE_CONV);
+}
+
 /**
  * A half-open call for the SYN m (parsed), complete but not published.
- * @return NULL: refused, and counted so; m is the caller's
+ * @return NULL: there can be none now; m is the caller's
  */
 struct conv_node *
 tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
@@ -53,15 +60,11 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	struct tcp_half_open *h;
 	struct conv_node *cn;
 
-	if (conv_live(w->convs, NODE_CONV) >= conv_limit(w->convs, NODE_CONV) ||
-		!tcp_listener_take(l)) {
-		LISTENER_ADD(w, l, refused, 1);
+	if (tcp_listen_full(w) || !tcp_listener_take(l))
 		return NULL;
-	}
 	cn = conv_alloc(w, NODE_HALF_OPEN, &p->key.k, p->hash);
 	if (cn == NULL) {
 		atomic_fetch_sub_explicit(&l->half_open, 1, memory_order_relaxed);
-		LISTENER_ADD(w, l, refused, 1);
 		return NULL;
 	}
 	LISTENER_ADD(w, l, convs, 1);
@@ -72,85 +75,12 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	h->irs = p->tcp.seq;
 	h->iss = tcp_isn(w, &p->key.k);
 	h->ts_recent = p->tcp.ts_val;
-	h->mss = (p->tcp.opts & TCP_OPT_MSS) != 0 ? p->tcp.mss : 0;
+	h->mss = tcp_mss_peer(&p->key.k, p->tcp.opts, p->tcp.mss);
 	h->wnd = p->tcp.wnd;
 	h->opts = p->tcp.opts & (TCP_OPT_WSCALE | TCP_OPT_SACK_OK | TCP_OPT_TS);
 	h->wscale = p->tcp.wscale;
 	cn->state = TCP_SYN_RECEIVED;
 	return cn;
-}
-
-/** LISTEN, third: a SYN. Consumes m. */
-static void
-tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
-{
-	const struct pkt *p = pkt_of(m);
-	struct conv_node *cn, *winner = NULL;
-
-	if (!listener_allows(l, p->key.k.raddr)) {
-		LISTENER_ADD(w, l, denied, 1);
-		drop(w, m, DROP_DENIED);
-		return;
-	}
-	cn = tcp_half_open_make(w, m, l);
-	if (cn == NULL) {
-		drop(w, m, DROP_TCP_BACKLOG);
-		return;
-	}
-	TCP_COUNT(w, half_opens);
-	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
-	case 0:
-		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
-		break;
-	case -EEXIST: /* another worker had the same SYN */
-		conv_put(w, winner);
-		conv_abandon(w, cn);
-		break;
-	default:
-		conv_abandon(w, cn);
-		drop(w, m, DROP_CONV_LIMIT);
-		return;
-	}
-	/* Who enters the node first sends SYN-ACK; with this packet, it is soon. */
-	conv_again(w, m);
-}
-
-/** @see struct proto: miss */
-void
-tcp_miss(struct worker *w, struct rte_mbuf *m)
-{
-	struct pkt *p = pkt_of(m);
-	struct listener *l;
-
-	if (!tcp_parse(m)) {
-		drop(w, m, DROP_TCP_SHORT);
-		return;
-	}
-	TCP_COUNT(w, segs_in);
-	/* RFC 1122 section 4.2.3.10: never for a group. */
-	l = (p->flags & PKT_GROUP) != 0 ? NULL : tcp_listener(w, &p->key.k);
-	if (l == NULL) {
-		/* CLOSED */
-		tcp_reset_reply(w, m);
-		drop(w, m, DROP_TCP_NO_CONV);
-		return;
-	}
-	/* LISTEN, first: RST is ignored. */
-	if ((p->tcp.flags & TCP_RST) != 0) {
-		drop(w, m, DROP_TCP_LISTEN);
-		return;
-	}
-	/* Second: an ACK is too early. */
-	if ((p->tcp.flags & TCP_ACK) != 0) {
-		tcp_reset_reply(w, m);
-		drop(w, m, DROP_TCP_NO_CONV);
-		return;
-	}
-	/* Third: SYN; whatever comes with it comes again. Fourth: anything else is dropped. */
-	if ((p->tcp.flags & TCP_SYN) != 0)
-		tcp_listen_syn(w, m, l);
-	else
-		drop(w, m, DROP_TCP_LISTEN);
 }
 
 /* ---- a half-open call; all below runs inside the node ---- */
@@ -169,13 +99,6 @@ tcp_half_open_orphan(const struct tcp_half_open *h)
 	/* Acquire: pairs with listener_close. */
 	return h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||
 		atomic_load_explicit(&h->l->closed, memory_order_acquire);
-}
-
-/** Our window, in bytes, while it cannot be scaled yet. */
-static uint16_t
-tcp_syn_window(const struct worker *w)
-{
-	return (uint16_t)RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX);
 }
 
 static void
@@ -258,6 +181,8 @@ tcp_half_open_rtt(
 {
 	uint32_t ms = worker_since_ms(w, h->sent_ms);
 
+	if (h->sends == 0)
+		return; /* a cookie's timestamp is too coarse */
 	if (h->sends > 1) {
 		ms = tcp_ts_now(w, &h->cn.n.key) - p->tcp.ts_ecr;
 		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms >= TCP_RTO_INIT_MS)
@@ -299,6 +224,29 @@ tcp_half_open_fill(
 	tcp_cc(tc)->init(tc);
 }
 
+/** A conversation of the handshake that m ends, not in the table yet. @return NULL: refused, and counted so */
+static struct conv_node *
+tcp_half_open_conv(struct worker *w, const struct tcp_half_open *h, const struct pkt *p)
+{
+	struct conv_node *cn = conv_alloc(w, NODE_CONV, &h->cn.n.key, h->cn.n.hash);
+
+	if (cn == NULL)
+		LISTENER_ADD(w, h->l, refused, 1);
+	else
+		tcp_half_open_fill(w, h, (struct tcp_conv *)cn, p);
+	return cn;
+}
+
+/** It is in the table. */
+static void
+tcp_half_open_done(struct worker *w, struct listener *l)
+{
+	tcp_state_step(w, TCP_SYN_RECEIVED, TCP_ESTABLISHED);
+	TCP_COUNT(w, passive_opens);
+	TCP_COUNT(w, established);
+	LISTENER_ADD(w, l, accepted, 1);
+}
+
 /** Fifth: the ACK of our SYN: a conversation takes the call's place, and m is its first segment. Consumes m. */
 static void
 tcp_half_open_ack(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
@@ -310,17 +258,12 @@ tcp_half_open_ack(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
 		drop(w, m, DROP_TCP_ACK);
 		return;
 	}
-	cn = conv_alloc(w, NODE_CONV, &h->cn.n.key, h->cn.n.hash);
+	cn = tcp_half_open_conv(w, h, pkt_of(m));
 	if (cn == NULL) {
-		LISTENER_ADD(w, h->l, refused, 1);
 		drop(w, m, DROP_CONV_LIMIT);
 		return;
 	}
-	tcp_half_open_fill(w, h, (struct tcp_conv *)cn, pkt_of(m));
-	tcp_state_step(w, TCP_SYN_RECEIVED, TCP_ESTABLISHED);
-	TCP_COUNT(w, passive_opens);
-	TCP_COUNT(w, established);
-	LISTENER_ADD(w, h->l, accepted, 1);
+	tcp_half_open_done(w, h->l);
 	if (conv_replace(w, &h->cn, cn, NODE_KICK) != 0) {
 		assert(false); /* we are inside it and it is not dead: it is in the table */
 		conv_abandon(w, cn);
@@ -468,3 +411,134 @@ const struct node_ops tcp_half_open_ops = {
 	.work = tcp_half_open_work,
 	.retire = tcp_half_open_retire,
 };
+
+/* ---- LISTEN ---- */
+
+/** m ends a handshake that left nothing but a cookie: a conversation, and m is its first segment. Consumes m. */
+static void
+tcp_listen_cookie(struct worker *w, struct rte_mbuf *m, const struct tcp_half_open *h)
+{
+	struct conv_node *cn = tcp_half_open_conv(w, h, pkt_of(m)), *winner = NULL;
+
+	if (cn == NULL) {
+		drop(w, m, DROP_CONV_LIMIT);
+		return;
+	}
+	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
+	case 0:
+		TCP_COUNT(w, cookies_ok);
+		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
+		tcp_half_open_done(w, h->l);
+		break;
+	case -EEXIST: /* another worker had the same */
+		conv_put(w, winner);
+		conv_abandon(w, cn);
+		break;
+	default:
+		conv_abandon(w, cn);
+		drop(w, m, DROP_CONV_LIMIT);
+		return;
+	}
+	conv_again(w, m);
+}
+
+/** LISTEN, second: an ACK: of a cookie, or too early. Consumes m. */
+static void
+tcp_listen_ack(struct worker *w, struct rte_mbuf *m, struct listener *l)
+{
+	const struct pkt *p = pkt_of(m);
+	struct tcp_half_open h = {.l = l};
+
+	if (tcp_cookie_time(w) && (p->tcp.flags & TCP_SYN) == 0) {
+		if (tcp_cookie_ok(w, p, &h) && listener_allows(l, p->key.k.raddr)) {
+			tcp_listen_cookie(w, m, &h);
+			return;
+		}
+		TCP_COUNT(w, cookies_bad);
+		/* Text that has overtaken the handshake's end comes again, an RST would be the end. */
+		if (p->data_len > 0) {
+			drop(w, m, DROP_TCP_LISTEN);
+			return;
+		}
+	}
+	tcp_reset_reply(w, m);
+	drop(w, m, DROP_TCP_NO_CONV);
+}
+
+/** LISTEN, third: a SYN. Consumes m. */
+static void
+tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
+{
+	const struct pkt *p = pkt_of(m);
+	struct conv_node *cn, *winner = NULL;
+
+	if (!listener_allows(l, p->key.k.raddr)) {
+		LISTENER_ADD(w, l, denied, 1);
+		drop(w, m, DROP_DENIED);
+		return;
+	}
+	cn = tcp_half_open_make(w, m, l);
+	if (cn == NULL && tcp_listen_full(w)) {
+		LISTENER_ADD(w, l, refused, 1);
+		drop(w, m, DROP_TCP_BACKLOG);
+		return;
+	}
+	if (cn == NULL) {
+		tcp_cookie_send(w, p);
+		consume(w, m);
+		return;
+	}
+	TCP_COUNT(w, half_opens);
+	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
+	case 0:
+		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
+		break;
+	case -EEXIST: /* another worker had the same SYN */
+		conv_put(w, winner);
+		conv_abandon(w, cn);
+		break;
+	default:
+		conv_abandon(w, cn);
+		drop(w, m, DROP_CONV_LIMIT);
+		return;
+	}
+	/* Who enters the node first sends SYN-ACK; with this packet, it is soon. */
+	conv_again(w, m);
+}
+
+/** @see struct proto: miss */
+void
+tcp_miss(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	struct listener *l;
+
+	if (!tcp_parse(m)) {
+		drop(w, m, DROP_TCP_SHORT);
+		return;
+	}
+	TCP_COUNT(w, segs_in);
+	/* RFC 1122 section 4.2.3.10: never for a group. */
+	l = (p->flags & PKT_GROUP) != 0 ? NULL : tcp_listener(w, &p->key.k);
+	if (l == NULL) {
+		/* CLOSED */
+		tcp_reset_reply(w, m);
+		drop(w, m, DROP_TCP_NO_CONV);
+		return;
+	}
+	/* LISTEN, first: RST is ignored. */
+	if ((p->tcp.flags & TCP_RST) != 0) {
+		drop(w, m, DROP_TCP_LISTEN);
+		return;
+	}
+	/* Second: ACK. */
+	if ((p->tcp.flags & TCP_ACK) != 0) {
+		tcp_listen_ack(w, m, l);
+		return;
+	}
+	/* Third: SYN; whatever comes with it comes again. Fourth: anything else is dropped. */
+	if ((p->tcp.flags & TCP_SYN) != 0)
+		tcp_listen_syn(w, m, l);
+	else
+		drop(w, m, DROP_TCP_LISTEN);
+}

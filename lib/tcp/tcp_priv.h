@@ -195,7 +195,7 @@ struct tcp_half_open {
 	uint16_t mss; /* the peer's */
 	uint16_t wnd;
 	uint8_t opts; /* TCP_OPT_* of the SYN */
-	uint8_t wscale : 4, sends : 4;
+	uint8_t wscale : 4, sends : 4; /* sends 0, in a conversation's birth: not known (cookie) */
 };
 _Static_assert(sizeof(struct tcp_half_open) <= 128, "two cache lines");
 
@@ -238,6 +238,9 @@ struct tcp_sack_block {
 	X(half_open_resets)   \
 	X(half_open_timeouts) \
 	X(syn_acks_resent)    \
+	X(cookies_sent)       \
+	X(cookies_ok)         \
+	X(cookies_bad)        \
 	X(passive_opens)      \
 	X(active_opens)       \
 	X(established)        \
@@ -317,6 +320,7 @@ struct tcp_worker {
 struct tcp {
 	struct tcp_conf conf; /* defaults filled in */
 	uint8_t rcv_wscale; /* what recv_max needs */
+	_Atomic uint32_t cookie_ms; /* when a SYN cookie went out, to the second; 0: never */
 	struct tcp_worker workers[WORKER_MAX + 1];
 };
 
@@ -382,6 +386,13 @@ static inline struct tcp_conv *
 tcp_conv(struct conv *c)
 {
 	return (struct tcp_conv *)c;
+}
+
+/** Our window, in bytes, while it cannot be scaled yet. */
+static inline uint16_t
+tcp_syn_window(const struct worker *w)
+{
+	return (uint16_t)RTE_MIN(w->tcp->conf.recv_max, (uint32_t)UINT16_MAX);
 }
 
 /** Only while something is queued. */
@@ -474,6 +485,7 @@ uint32_t tcp_ts_next(const struct worker *w, struct tcp_conv *tc);
 
 void tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts);
 uint16_t tcp_mss_ours(const struct path *p, const struct key *k);
+uint16_t tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss);
 void tcp_mss_update(struct tcp_conv *tc);
 bool tcp_may_challenge(struct worker *w, uint32_t *at);
 
@@ -481,6 +493,12 @@ bool tcp_may_challenge(struct worker *w, uint32_t *at);
 
 void tcp_reset_reply(struct worker *w, struct rte_mbuf *m);
 void tcp_reset_conv(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_cookie.c ---- */
+
+void tcp_cookie_send(struct worker *w, const struct pkt *p);
+bool tcp_cookie_time(const struct worker *w);
+bool tcp_cookie_ok(const struct worker *w, const struct pkt *p, struct tcp_half_open *ret_h);
 
 /* ---- tcp_listen.c ---- */
 

@@ -112,6 +112,7 @@ tcp_time_wait_reopen(struct worker *w, struct tcp_time_wait *tw, struct rte_mbuf
 	}
 	cn = tcp_half_open_make(w, m, l);
 	if (cn == NULL) {
+		LISTENER_ADD(w, l, refused, 1);
 		drop(w, m, DROP_TCP_BACKLOG);
 		return;
 	}
