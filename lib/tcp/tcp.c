@@ -15,6 +15,7 @@
 #define TIME_WAIT_DEFAULT  60000
 #define FIN_WAIT_2_DEFAULT 60000
 #define RTO_MIN_DEFAULT    200
+#define R2_DEFAULT         100000 /* RFC 9293 section 3.8.3: give up no sooner */
 
 static const struct tcp_cc *const tcp_ccs[] = {&tcp_cc_newreno};
 
@@ -46,6 +47,7 @@ tcp_create(const struct tcp_conf *conf, int *ret_err)
 	tcp_default(&t->conf.send_max, SEND_MAX_DEFAULT);
 	tcp_default(&t->conf.fin_wait_2_ms, FIN_WAIT_2_DEFAULT);
 	tcp_default(&t->conf.rto_min_ms, RTO_MIN_DEFAULT);
+	tcp_default(&t->conf.user_timeout_ms, R2_DEFAULT);
 	t->conf.recv_max = RTE_MIN(t->conf.recv_max, (uint32_t)UINT16_MAX << TCP_WSCALE_MAX);
 	t->conf.send_max = RTE_MIN(RTE_MAX(t->conf.send_max, 1024u), (uint32_t)UINT16_MAX << 10);
 	while (t->conf.recv_max >> t->rcv_wscale > UINT16_MAX)
@@ -117,6 +119,7 @@ tcp_establish(struct worker *w, struct tcp_conv *tc)
 	tc->backoff = tc->retries = 0;
 	tc->flags |= TCPF_CONNECTED;
 	tcp_cc(tc)->init(tc);
+	tcp_keepalive_start(w, tc);
 }
 
 /**

@@ -222,6 +222,7 @@ tcp_half_open_fill(
 		tc->flags |= TCPF_SYN_RESENT;
 	tcp_half_open_rtt(w, h, tc, p);
 	tcp_cc(tc)->init(tc);
+	tcp_keepalive_start(w, tc);
 }
 
 /** A conversation of the handshake that m ends, not in the table yet. @return NULL: refused, and counted so */

@@ -62,8 +62,9 @@ enum tcp_state {
 #define TCP_RTO_INIT_MS     1000 /* RFC 6298 section 2 */
 #define TCP_RTO_MAX_MS      60000
 #define TCP_RTO_AFTER_SYN   3000 /* RFC 6298 section 5.7 */
-#define TCP_R2_MS           100000 /* RFC 9293 section 3.8.3: give up no sooner */
-#define TCP_R2_SYN_MS       180000
+#define TCP_R2_SYN_MS       180000 /* RFC 9293 section 3.8.3 (MUST-23) */
+#define TCP_KEEP_GAP_MS     75000 /* between keepalive probes, or less: the silence before the first */
+#define TCP_KEEP_PROBES     9 /* unanswered in a row */
 #define TCP_DELACK_MS       40
 #define TCP_SYNACK_SENDS    5 /* the first and 4 more: at 1, 3, 7 and 15 s */
 #define TCP_SYNACK_GAP_MS   200 /* a repeated SYN is answered this often */
@@ -146,7 +147,8 @@ struct tcp_conv {
 	uint32_t rcvq_bytes;
 	uint32_t ts_recent;
 
-	uint32_t rto_at, delack_at, misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT */
+	uint32_t rto_at, delack_at,
+		misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT, else keepalive */
 	uint32_t challenge_at; /* challenge ACKs are paid for up to here */
 	uint32_t ts_sent; /* last timestamp sent: never goes back, though workers' clocks differ */
 	uint32_t flags;
@@ -266,6 +268,7 @@ struct tcp_sack_block {
 	X(delayed_acks)       \
 	X(window_updates)     \
 	X(persist_probes)     \
+	X(keepalive_probes)   \
 	X(time_waits)         \
 	X(time_wait_full)     \
 	X(time_wait_reused)   \
@@ -581,6 +584,7 @@ void tcp_probe(struct worker *w, struct tcp_conv *tc);
 
 void tcp_timer(struct worker *w, struct tcp_conv *tc);
 void tcp_timer_arm(struct worker *w, struct tcp_conv *tc);
+void tcp_keepalive_start(struct worker *w, struct tcp_conv *tc);
 void tcp_rto_start(struct worker *w, struct tcp_conv *tc);
 
 /* ---- tcp_service.c ---- */
