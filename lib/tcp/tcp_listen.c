@@ -217,7 +217,6 @@ tcp_half_open_fill(
 		tc->snd_wscale = h->wscale;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(h->wnd >> tc->snd_wscale);
 	tc->snd_wl1 = h->irs;
-	tc->snd_wl2 = h->iss;
 	if (h->sends > 1)
 		tc->flags |= TCPF_SYN_RESENT;
 	tcp_half_open_rtt(w, h, tc, p);

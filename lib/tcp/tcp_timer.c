@@ -80,6 +80,8 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 		return;
 	}
 	tcp_recovery_timeout(w, tc);
+	if (tc->retries >= TCP_R1)
+		tcp_mtu_lost(w, tc);
 	tc->retries++;
 	if (tc->backoff < UINT8_MAX)
 		tc->backoff++;
@@ -177,6 +179,8 @@ tcp_timer(struct worker *w, struct tcp_conv *tc)
 		else
 			tcp_rto_fired(w, tc);
 	}
+	if (tcp_due(w, tc->mtu_at))
+		tcp_mtu_again(w, tc);
 	if ((tc->flags & TCPF_OVER) == 0 && tcp_due(w, tc->misc_at))
 		tcp_misc_fired(w, tc);
 }
@@ -193,7 +197,8 @@ tcp_earlier(uint32_t a, uint32_t b)
 void
 tcp_timer_arm(struct worker *w, struct tcp_conv *tc)
 {
-	uint32_t at = tcp_earlier(tcp_earlier(tc->rto_at, tc->delack_at), tc->misc_at);
+	uint32_t at = tcp_earlier(
+		tcp_earlier(tc->rto_at, tc->delack_at), tcp_earlier(tc->misc_at, tc->mtu_at));
 	/* Relaxed: only a hint; conv_timer_set looks again. */
 	uint32_t set = atomic_load_explicit(&tc->c.cn.timer.deadline, memory_order_relaxed);
 
