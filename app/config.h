@@ -108,6 +108,7 @@ enum config_congestion {
 struct config_tcp {
 	enum config_congestion congestion_control;
 	uint32_t keepalive_seconds; /* 0: off */
+	uint32_t user_timeout_seconds;
 	uint32_t time_wait_seconds;
 };
 

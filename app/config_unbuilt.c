@@ -11,17 +11,15 @@
 struct config_unbuilt_key {
 	const char *path; /* indexes as [] */
 	const char *word; /* the value that is refused; NULL: any */
-	bool but_zero; /* .. except 0 */
 	const char *instead; /* what to write, as JSON; may be NULL */
 };
 
 static const struct config_unbuilt_key config_unbuilt_keys[] = {
-	{"workers.idle", "adaptive", false, "\"poll\""},
-	{"listeners[].service", "proxy", false, NULL},
-	{"listeners[].service", "unix", false, NULL},
-	{"tcp.congestion_control", "cubic", false, "\"newreno\""},
-	{"tcp.keepalive_seconds", NULL, true, "0"},
-	{"control.metrics", NULL, false, NULL},
+	{"workers.idle", "adaptive", "\"poll\""},
+	{"listeners[].service", "proxy", NULL},
+	{"listeners[].service", "unix", NULL},
+	{"tcp.congestion_control", "cubic", "\"newreno\""},
+	{"control.metrics", NULL, NULL},
 };
 
 static const struct {
@@ -48,8 +46,6 @@ config_path_is(const char *path, const char *pattern)
 static bool
 config_unbuilt_is(const struct config_unbuilt_key *u, const json_t *v)
 {
-	if (u->but_zero && json_is_integer(v) && json_integer_value(v) == 0)
-		return false;
 	return u->word == NULL || (json_is_string(v) && strcmp(json_string_value(v), u->word) == 0);
 }
 
@@ -112,8 +108,7 @@ config_unbuilt_note(const char *path, char *buf, size_t len)
 
 		if (strcmp(u->path, path) != 0)
 			continue;
-		(void)snprintf(what, sizeof(what), "%s%s", u->word != NULL ? u->word : "any value",
-			u->but_zero ? " but 0" : "");
+		(void)snprintf(what, sizeof(what), "%s", u->word != NULL ? u->word : "any value");
 		config_note_add(buf, len, what);
 	}
 	for (size_t i = 0; i < CONFIG_COUNT(config_unbuilt_options); i++) {

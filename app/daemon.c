@@ -138,6 +138,8 @@ daemon_stack(struct daemon *d)
 		.listeners = RTE_MAX(daemon_ports_of(c), 64u),
 		.mbuf_data_room = daemon_data_room(c),
 		.udp_idle_ms = c->limits.udp_idle_seconds * 1000,
+		.tcp.keepalive_ms = c->tcp.keepalive_seconds * 1000,
+		.tcp.user_timeout_ms = c->tcp.user_timeout_seconds * 1000,
 		.tcp.time_wait_ms = c->tcp.time_wait_seconds * 1000,
 		.tcp.last_ack_ms = c->workers.spread == STACK_SPREAD_PACKET ? LAST_ACK_MS : 0,
 		.socket_id = SOCKET_ID_ANY,

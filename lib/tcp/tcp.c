@@ -15,6 +15,7 @@
 #define TIME_WAIT_DEFAULT  60000
 #define FIN_WAIT_2_DEFAULT 60000
 #define RTO_MIN_DEFAULT    200
+#define R2_DEFAULT         100000 /* RFC 9293 section 3.8.3: give up no sooner */
 
 static const struct tcp_cc *const tcp_ccs[] = {&tcp_cc_newreno};
 
@@ -46,6 +47,7 @@ tcp_create(const struct tcp_conf *conf, int *ret_err)
 	tcp_default(&t->conf.send_max, SEND_MAX_DEFAULT);
 	tcp_default(&t->conf.fin_wait_2_ms, FIN_WAIT_2_DEFAULT);
 	tcp_default(&t->conf.rto_min_ms, RTO_MIN_DEFAULT);
+	tcp_default(&t->conf.user_timeout_ms, R2_DEFAULT);
 	t->conf.recv_max = RTE_MIN(t->conf.recv_max, (uint32_t)UINT16_MAX << TCP_WSCALE_MAX);
 	t->conf.send_max = RTE_MIN(RTE_MAX(t->conf.send_max, 1024u), (uint32_t)UINT16_MAX << 10);
 	while (t->conf.recv_max >> t->rcv_wscale > UINT16_MAX)
@@ -77,19 +79,16 @@ tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss)
 	return RTE_MAX(mss, TCP_MSS_MIN);
 }
 
-/** The path's limit, if it is narrower now than what we use; options count (RFC 9293 section 3.7.1). */
-void
-tcp_mss_update(struct tcp_conv *tc)
-{
-	tc->mss = RTE_MIN(tc->mss, tcp_mss_ours(&tc->c.path, &tc->c.cn.n.key));
-}
-
 /** What a SYN tells: its MSS, see tcp_mss_peer, and options. Before the first ACK. */
 void
 tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts)
 {
+	bool v4 = key_is_v4(&tc->c.cn.n.key);
+
 	tc->mss = peer_mss;
-	tcp_mss_update(tc);
+	tc->flags |= v4 ? TCPF_V4 : 0;
+	if (tc->c.path.gen == 0)
+		tc->c.path.mtu = v4 ? TCP_MSS_V4_DEFAULT + 40 : TCP_MSS_V6_DEFAULT + 60;
 	tc->send_max_kib = (uint16_t)(w->tcp->conf.send_max >> 10);
 	tc->reorder = TCP_DUPTHRESH;
 	tc->rcv_mss = TCP_MSS_MIN;
@@ -117,6 +116,7 @@ tcp_establish(struct worker *w, struct tcp_conv *tc)
 	tc->backoff = tc->retries = 0;
 	tc->flags |= TCPF_CONNECTED;
 	tcp_cc(tc)->init(tc);
+	tcp_keepalive_start(w, tc);
 }
 
 /**
@@ -161,7 +161,7 @@ tcp_status(const struct worker *w, const struct conv *c, struct conv_status *ret
 	ret->snd_una = tc->snd_una;
 	ret->snd_nxt = tc->snd_nxt;
 	ret->rcv_nxt = tc->rcv_nxt;
-	ret->mss = tc->mss;
+	ret->mss = (uint16_t)tcp_mss(tc);
 	ret->snd_wscale = tc->snd_wscale;
 	ret->rcv_wscale = tc->rcv_wscale;
 	ret->retransmits = tc->retransmits;

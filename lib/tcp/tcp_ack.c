@@ -187,13 +187,10 @@ tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 			tc->retries = 0;
 		tcp_recovery_ack(w, tc, 0, dup);
 	}
-	/* RFC 9293 section 3.10.7.4: an old segment must not take the window back. */
-	if (seq_le(tc->snd_una, p->tcp.ack) &&
-		(seq_lt(tc->snd_wl1, p->tcp.seq) ||
-			(tc->snd_wl1 == p->tcp.seq && seq_le(tc->snd_wl2, p->tcp.ack)))) {
+	/* RFC 9293 section 3.10.7.4: an old segment must not take the window back. SND.WL2 is never above SND.UNA. */
+	if (seq_le(tc->snd_una, p->tcp.ack) && seq_le(tc->snd_wl1, p->tcp.seq)) {
 		tc->snd_wnd = p->tcp.wnd;
 		tc->snd_wl1 = p->tcp.seq;
-		tc->snd_wl2 = p->tcp.ack;
 		if (tc->snd_wnd > tc->snd_wnd_max)
 			tc->snd_wnd_max = tc->snd_wnd;
 	}

@@ -104,7 +104,6 @@ tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 	tc->last_ack = tc->rcv_nxt;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(p->tcp.wnd >> tc->snd_wscale);
 	tc->snd_wl1 = p->tcp.seq;
-	tc->snd_wl2 = (p->tcp.flags & TCP_ACK) != 0 ? p->tcp.ack : tc->snd_una;
 }
 
 /** RTT of the handshake: by the clock if the SYN went out once (Karn), else by the echoed timestamp. */

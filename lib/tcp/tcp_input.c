@@ -343,31 +343,6 @@ tcp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		tcp_synchronised(w, tc, m);
 }
 
-/** Smaller segments from now on; those in flight that no longer fit are sent again (RFC 1191 section 6.4). */
-static void
-tcp_path_narrower(struct worker *w, struct tcp_conv *tc)
-{
-	bool any = false;
-
-	TCP_COUNT(w, path_mtu_falls);
-	tcp_mss_update(tc);
-	if (tc->sndq.head == NULL)
-		return;
-	for (struct rte_mbuf *m = tc->sndq.head; m != tcp_flight(tc)->next; m = pkt_of(m)->next) {
-		struct pkt *p = pkt_of(m);
-
-		if (p->tx.len <= tcp_payload_max(tc) || (p->tx.flags & TCP_TX_SACKED) != 0)
-			continue;
-		tcp_mark_lost(tc, m);
-		any = true;
-	}
-	/* Not congestion: cwnd stays. */
-	if (any && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0) {
-		tc->flags |= TCPF_LOSS;
-		tcp_flight(tc)->recover = tc->snd_nxt;
-	}
-}
-
 /** @see struct proto: advise. RFC 5927: only what names a segment that is in flight, and hard errors only before ESTABLISHED. */
 void
 tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
@@ -382,8 +357,7 @@ tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	}
 	w->c.delivered++;
 	if (p->icmp.too_big) {
-		if (ip_path_mtu(&c->path, &c->cn.n.key, p->icmp.mtu))
-			tcp_path_narrower(w, tc);
+		tcp_mtu_told(w, tc, p->icmp.mtu);
 	} else if (p->icmp.hard && opening) {
 		tcp_end(w, tc, CONV_END_UNREACHABLE);
 	} else {

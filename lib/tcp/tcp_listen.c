@@ -217,11 +217,34 @@ tcp_half_open_fill(
 		tc->snd_wscale = h->wscale;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(h->wnd >> tc->snd_wscale);
 	tc->snd_wl1 = h->irs;
-	tc->snd_wl2 = h->iss;
 	if (h->sends > 1)
 		tc->flags |= TCPF_SYN_RESENT;
 	tcp_half_open_rtt(w, h, tc, p);
 	tcp_cc(tc)->init(tc);
+	tcp_keepalive_start(w, tc);
+}
+
+/** A conversation of the handshake that m ends, not in the table yet. @return NULL: refused, and counted so */
+static struct conv_node *
+tcp_half_open_conv(struct worker *w, const struct tcp_half_open *h, const struct pkt *p)
+{
+	struct conv_node *cn = conv_alloc(w, NODE_CONV, &h->cn.n.key, h->cn.n.hash);
+
+	if (cn == NULL)
+		LISTENER_ADD(w, h->l, refused, 1);
+	else
+		tcp_half_open_fill(w, h, (struct tcp_conv *)cn, p);
+	return cn;
+}
+
+/** It is in the table. */
+static void
+tcp_half_open_done(struct worker *w, struct listener *l)
+{
+	tcp_state_step(w, TCP_SYN_RECEIVED, TCP_ESTABLISHED);
+	TCP_COUNT(w, passive_opens);
+	TCP_COUNT(w, established);
+	LISTENER_ADD(w, l, accepted, 1);
 }
 
 /** A conversation of the handshake that m ends, not in the table yet. @return NULL: refused, and counted so */

@@ -14,7 +14,7 @@ tcp_out_sack(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t 
 {
 	struct tcp_sack_block *dup = &w->tcp->workers[w->id].dup;
 	/* 40 bytes of options, and no segment longer than mss. */
-	unsigned left = tc->mss - RTE_MIN(len, (uint32_t)tc->mss), most = RTE_MIN(40u, left);
+	unsigned left = tcp_mss(tc) - RTE_MIN(len, tcp_mss(tc)), most = RTE_MIN(40u, left);
 
 	if (most < tcp_opts_len(tc) + 12)
 		return;
@@ -159,11 +159,9 @@ tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	if (p->next == NULL)
 		flags |= TCP_PSH; /* RFC 9293 section 3.9.1: the last of what there is */
 	err = tcp_emit(w, tc, p->tx.seq, m, p->tx.len, flags);
-	if (err == -EMSGSIZE) {
-		/* The path has become narrower than we knew. */
-		tcp_mss_update(tc);
+	/* The path has become narrower than we knew; it knows now. */
+	if (err == -EMSGSIZE)
 		return p->tx.len > tcp_payload_max(tc) ? -EMSGSIZE : -ENOBUFS;
-	}
 	p->tx.sent_us = w->now_us;
 	p->tx.sends += p->tx.sends < UINT8_MAX;
 	tc->snd_nxt = seq_max(tc->snd_nxt, end);

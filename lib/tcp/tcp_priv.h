@@ -62,8 +62,10 @@ enum tcp_state {
 #define TCP_RTO_INIT_MS     1000 /* RFC 6298 section 2 */
 #define TCP_RTO_MAX_MS      60000
 #define TCP_RTO_AFTER_SYN   3000 /* RFC 6298 section 5.7 */
-#define TCP_R2_MS           100000 /* RFC 9293 section 3.8.3: give up no sooner */
-#define TCP_R2_SYN_MS       180000
+#define TCP_R1              3 /* RFC 9293 section 3.8.3: timeouts in a row, then the path is asked */
+#define TCP_R2_SYN_MS       180000 /* RFC 9293 section 3.8.3 (MUST-23) */
+#define TCP_KEEP_GAP_MS     75000 /* between keepalive probes, or less: the silence before the first */
+#define TCP_KEEP_PROBES     9 /* unanswered in a row */
 #define TCP_DELACK_MS       40
 #define TCP_SYNACK_SENDS    5 /* the first and 4 more: at 1, 3, 7 and 15 s */
 #define TCP_SYNACK_GAP_MS   200 /* a repeated SYN is answered this often */
@@ -110,7 +112,7 @@ enum tcp_state {
 #define TCPF_WINDOW      0x04000000u /* something was read: look whether the window should be told */
 #define TCPF_SYN_RESENT \
 	0x08000000u /* SYN or SYN-ACK was lost: small start (RFC 5681 section 3.1) */
-#define TCPF_V4      0x10000000u
+#define TCPF_V4      0x10000000u /* IPv4 */
 #define TCPF_RESCUED 0x20000000u /* the one rescue retransmission of this recovery is spent */
 #define TCPF_SENT    0x40000000u /* a segment with an ACK went out in this flush */
 #define TCPF_FAST    0x80000000u /* one lost segment goes whatever cwnd says: fast retransmit */
@@ -143,7 +145,7 @@ struct tcp_conv {
 
 	/* Send sequence space; snd_end is behind the last queued byte. */
 	uint32_t snd_una, snd_nxt, snd_end;
-	uint32_t snd_wl1, snd_wl2;
+	uint32_t snd_wl1;
 	uint32_t cwnd, ssthresh; /* bytes */
 	uint32_t cc_acked; /* the congestion control's own */
 	uint32_t srtt_us, rttvar_us; /* times 8, times 4 (RFC 6298); srtt 0: no sample yet */
@@ -156,13 +158,15 @@ struct tcp_conv {
 	uint32_t rcvq_bytes;
 	uint32_t ts_recent;
 
-	uint32_t rto_at, delack_at, misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT */
+	uint32_t rto_at, delack_at,
+		misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT, else keepalive */
+	uint32_t mtu_at; /* when the path's MTU may have grown again; 0: it never fell */
 	uint32_t challenge_at; /* challenge ACKs are paid for up to here */
 	uint32_t ts_sent; /* last timestamp sent: never goes back, though workers' clocks differ */
 	uint32_t flags;
 
 	uint16_t snd_wnd, snd_wnd_max; /* as in the header: to be shifted by snd_wscale */
-	uint16_t mss; /* most bytes behind a header of 20: options count */
+	uint16_t mss; /* the peer's: most bytes behind a header of 20, options count; see tcp_mss */
 	uint16_t rcv_mss; /* longest payload seen: what a full segment is */
 	uint16_t send_max_kib; /* most that is queued to be sent */
 	uint16_t retransmits; /* saturates */
@@ -284,10 +288,12 @@ struct tcp_sack_block {
 	X(delayed_acks)       \
 	X(window_updates)     \
 	X(persist_probes)     \
+	X(keepalive_probes)   \
 	X(time_waits)         \
 	X(time_wait_full)     \
 	X(time_wait_reused)   \
 	X(path_mtu_falls)     \
+	X(black_holes)        \
 	X(soft_errors)        \
 	X(no_mbuf)
 
@@ -439,11 +445,20 @@ tcp_opts_len(const struct tcp_conv *tc)
 	return (tc->flags & TCPF_TS) != 0 ? TCP_TS_LEN : 0;
 }
 
+/** Most bytes behind a header of 20 now: the peer's limit, or the path's (RFC 9293 section 3.7.1). */
+static inline uint32_t
+tcp_mss(const struct tcp_conv *tc)
+{
+	uint32_t path = tc->c.path.mtu - ((tc->flags & TCPF_V4) != 0 ? 40u : 60u);
+
+	return RTE_MIN((uint32_t)tc->mss, path);
+}
+
 /** Most payload of a segment without SACK blocks. */
 static inline uint32_t
 tcp_payload_max(const struct tcp_conv *tc)
 {
-	return tc->mss - tcp_opts_len(tc);
+	return tcp_mss(tc) - tcp_opts_len(tc);
 }
 
 /** RFC 6928 section 2. */
@@ -504,7 +519,6 @@ uint32_t tcp_ts_next(const struct worker *w, struct tcp_conv *tc);
 void tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts);
 uint16_t tcp_mss_ours(const struct path *p, const struct key *k);
 uint16_t tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss);
-void tcp_mss_update(struct tcp_conv *tc);
 bool tcp_may_challenge(struct worker *w, uint32_t *at);
 
 /* ---- tcp_reset.c ---- */
@@ -537,6 +551,12 @@ void tcp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m);
 void tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m);
 void tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
 void tcp_establish(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_mtu.c ---- */
+
+void tcp_mtu_told(struct worker *w, struct tcp_conv *tc, uint32_t mtu);
+void tcp_mtu_lost(struct worker *w, struct tcp_conv *tc);
+void tcp_mtu_again(struct worker *w, struct tcp_conv *tc);
 
 /* ---- tcp_recv.c ---- */
 
@@ -613,6 +633,7 @@ bool tcp_send_probe(struct worker *w, struct tcp_conv *tc);
 
 void tcp_timer(struct worker *w, struct tcp_conv *tc);
 void tcp_timer_arm(struct worker *w, struct tcp_conv *tc);
+void tcp_keepalive_start(struct worker *w, struct tcp_conv *tc);
 void tcp_rto_start(struct worker *w, struct tcp_conv *tc);
 
 /* ---- tcp_service.c ---- */

@@ -211,6 +211,8 @@ tcp_close(struct worker *w, struct conv *c)
 	if ((tc->flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
 		return;
 	tc->flags |= TCPF_CLOSED;
+	if (c->cn.state != TCP_TIME_WAIT)
+		tc->misc_at = 0; /* no keepalive for whom nobody waits */
 	if (c->cn.state == TCP_SYN_SENT) {
 		tcp_end(w, tc, CONV_END_HANGUP);
 		return;

@@ -42,16 +42,25 @@ tcp_opening(const struct tcp_conv *tc)
 	return tc->c.cn.state == TCP_SYN_SENT || tc->c.cn.state == TCP_SYN_RECEIVED;
 }
 
-/** RFC 9293 section 3.8.3: R2. @return true if the conversation is over */
-static bool
-tcp_give_up(struct worker *w, struct tcp_conv *tc)
+/** The peer is as good as gone. */
+static void
+tcp_timed_out(struct worker *w, struct tcp_conv *tc)
 {
-	if (tcp_waited_ms(w, tc) < (tcp_opening(tc) ? TCP_R2_SYN_MS : TCP_R2_MS))
-		return false;
 	TCP_COUNT(w, timeouts);
 	if (!tcp_opening(tc))
 		tcp_reset_conv(w, tc);
 	tcp_end(w, tc, CONV_END_TIMEOUT);
+}
+
+/** RFC 9293 section 3.8.3: R2, which is the user timeout (RFC 5482). @return true if the conversation is over */
+static bool
+tcp_give_up(struct worker *w, struct tcp_conv *tc)
+{
+	uint32_t most = tcp_opening(tc) ? TCP_R2_SYN_MS : w->tcp->conf.user_timeout_ms;
+
+	if (tcp_waited_ms(w, tc) < most)
+		return false;
+	tcp_timed_out(w, tc);
 	return true;
 }
 
@@ -73,13 +82,18 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 		return;
 	}
 	tcp_recovery_timeout(w, tc);
+	if (tc->retries >= TCP_R1)
+		tcp_mtu_lost(w, tc);
 	tc->retries++;
 	if (tc->backoff < UINT8_MAX)
 		tc->backoff++;
 	tcp_rto_start(w, tc);
 }
 
-/** Ask, and ask again, for ever (RFC 9293 section 3.8.6.1); not for a service that is done with it, though. */
+/**
+ * Ask, and ask again, as long as there are answers (RFC 9293 section 3.8.6.1, MUST-37); not for a service that is
+ * done with it, though.
+ */
 static void
 tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 {
@@ -88,6 +102,10 @@ tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 	if ((tc->flags & TCPF_CLOSED) != 0 && tc->misc_at == 0)
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
 	tc->rto_at = 0;
+	if (tcp_give_up(w, tc))
+		return;
+	if (tc->retries < UINT8_MAX)
+		tc->retries++;
 	tcp_probe(w, tc);
 	if (tcp_flight(tc)->next != tc->sndq.head)
 		return; /* it sent a segment, and the timer is that one's now */
@@ -97,21 +115,54 @@ tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 	tc->flags |= TCPF_PERSIST;
 }
 
-/** FIN-WAIT-2 or a closed window that has outlived its service's interest, or the end of TIME-WAIT. */
+void
+tcp_keepalive_start(struct worker *w, struct tcp_conv *tc)
+{
+	if (w->tcp->conf.keepalive_ms != 0)
+		tc->misc_at = tcp_deadline(w, w->tcp->conf.keepalive_ms);
+}
+
+/**
+ * RFC 9293 section 3.8.4. The deadline is not moved by each packet: it looks when it fires. Probes don't count as
+ * activity, so how long it is idle tells how many there were.
+ */
+static void
+tcp_keepalive(struct worker *w, struct tcp_conv *tc)
+{
+	uint32_t after = w->tcp->conf.keepalive_ms, gap = RTE_MIN(after, TCP_KEEP_GAP_MS);
+	uint32_t idle = tcp_idle_ms(w, tc), active = tc->c.active_ms;
+
+	/* MUST-26: only without data in flight; retransmissions find out by themselves. */
+	if (idle < after || tc->sndq.head != NULL || tc->snd_una != tc->snd_nxt) {
+		tc->misc_at = tcp_deadline(w, idle < after ? after - idle : after);
+		return;
+	}
+	/* MUST-29: one probe that is not answered is no proof. */
+	if (idle >= after + TCP_KEEP_PROBES * gap) {
+		tcp_timed_out(w, tc);
+		return;
+	}
+	TCP_COUNT(w, keepalive_probes);
+	tcp_emit(w, tc, tc->snd_una - 1, NULL, 0, 0); /* SHLD-12: no data */
+	tc->c.active_ms = active;
+	tc->misc_at = tcp_deadline(w, gap);
+}
+
+/** FIN-WAIT-2 or a closed window that has outlived its service's interest, the end of TIME-WAIT, or keepalive. */
 static void
 tcp_misc_fired(struct worker *w, struct tcp_conv *tc)
 {
-	bool stuck = (tc->flags & (TCPF_CLOSED | TCPF_PERSIST)) == (TCPF_CLOSED | TCPF_PERSIST);
+	bool closed = (tc->flags & TCPF_CLOSED) != 0;
 
 	tc->misc_at = 0;
 	if (tc->c.cn.state == TCP_TIME_WAIT) {
 		/* What was received stands unread still: it stays ours, the tuple too. */
 		if (tc->rcvq.head == NULL)
 			tcp_end(w, tc, CONV_END_CLOSED);
-	} else if (tc->c.cn.state == TCP_FIN_WAIT_2 || stuck) {
-		TCP_COUNT(w, timeouts);
-		tcp_reset_conv(w, tc);
-		tcp_end(w, tc, CONV_END_TIMEOUT);
+	} else if (!closed) {
+		tcp_keepalive(w, tc);
+	} else if (tc->c.cn.state == TCP_FIN_WAIT_2 || (tc->flags & TCPF_PERSIST) != 0) {
+		tcp_timed_out(w, tc);
 	}
 }
 
@@ -143,6 +194,8 @@ tcp_timer(struct worker *w, struct tcp_conv *tc)
 	if (tcp_due(w, tc->rto_at)) {
 		tcp_flight_fired(w, tc);
 	}
+	if (tcp_due(w, tc->mtu_at))
+		tcp_mtu_again(w, tc);
 	if ((tc->flags & TCPF_OVER) == 0 && tcp_due(w, tc->misc_at))
 		tcp_misc_fired(w, tc);
 }
@@ -159,7 +212,8 @@ tcp_earlier(uint32_t a, uint32_t b)
 void
 tcp_timer_arm(struct worker *w, struct tcp_conv *tc)
 {
-	uint32_t at = tcp_earlier(tcp_earlier(tc->rto_at, tc->delack_at), tc->misc_at);
+	uint32_t at = tcp_earlier(
+		tcp_earlier(tc->rto_at, tc->delack_at), tcp_earlier(tc->misc_at, tc->mtu_at));
 	/* Relaxed: only a hint; conv_timer_set looks again. */
 	uint32_t set = atomic_load_explicit(&tc->c.cn.timer.deadline, memory_order_relaxed);
 

@@ -219,6 +219,7 @@ test_defaults(void **state)
 	assert_int_equal(c->limits.drain_seconds, 10);
 	assert_int_equal(c->tcp.congestion_control, CONFIG_CONGESTION_NEWRENO);
 	assert_int_equal(c->tcp.keepalive_seconds, 0);
+	assert_int_equal(c->tcp.user_timeout_seconds, 100);
 	assert_int_equal(c->tcp.time_wait_seconds, 60);
 	assert_string_equal(c->control.socket, "/run/convd/control.sock");
 	assert_null(c->control.metrics);
@@ -268,6 +269,8 @@ test_values(void **state)
 	assert_int_equal(c->limits.conversations, 33554432);
 	assert_int_equal(c->limits.drain_seconds, 0);
 	assert_int_equal(c->tcp.time_wait_seconds, 600);
+	assert_int_equal(c->tcp.keepalive_seconds, 7200);
+	assert_int_equal(c->tcp.user_timeout_seconds, 300);
 	config_free(c);
 }
 
