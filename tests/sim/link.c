@@ -13,10 +13,11 @@
 #include "pcapng.h"
 #include "sim_priv.h"
 
-#define QUEUE    1000
-#define HEADERS  90 /* bytes of a frame that half of the damage goes to */
-#define BITS_MAX 15
-#define ETH_LEN  14
+#define QUEUE       1000
+#define HEADERS     90 /* bytes of a frame that half of the damage goes to */
+#define BITS_MAX    15
+#define BAD_MOST_US 100000 /* of silence */
+#define ETH_LEN     14
 
 /* ---- frames on their way: a binary heap ---- */
 
@@ -166,6 +167,9 @@ link_loses(struct sim *s, struct sim_host *from)
 		s->c.partitioned++;
 		return true;
 	}
+	if (s->now_us > from->link_used_us + BAD_MOST_US)
+		from->link_bad = false;
+	from->link_used_us = s->now_us;
 	if (sim_chance(s, from->link_bad ? l->bad_leave : l->bad_enter))
 		from->link_bad = !from->link_bad;
 	if (from->link_bad && sim_chance(s, l->bad_loss)) {

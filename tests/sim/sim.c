@@ -324,6 +324,9 @@ sim_check(struct sim *s)
 		if ((whole ? stack_check : sim_check_sums)(stack, what, sizeof(what)) == 0)
 			continue;
 		snprintf(s->fault, sizeof(s->fault), "host %u at %lu us: %s", h, s->now_us, what);
+		if (s->pcapng != NULL && pcapng_close(s->pcapng) != 0)
+			sim_fail(s->conf.pcapng, -EIO);
+		s->pcapng = NULL;
 		return;
 	}
 }

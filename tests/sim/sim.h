@@ -17,7 +17,7 @@ struct sim_link {
 	uint32_t loss, duplicate, reorder;
 	/* One bit, or up to 15 in a row (more could pass the Internet checksum), or all from some byte on cut off. */
 	uint32_t corrupt;
-	/* Loss in bursts (Gilbert, Elliott): into the bad state, out of it, loss in it. */
+	/* Loss in bursts (Gilbert, Elliott): into the bad state, out of it, loss in it; a pause of 100 ms ends it, too. */
 	uint32_t bad_enter, bad_leave, bad_loss;
 	uint64_t delay_us, jitter_us; /* a reordered frame waits up to 4 * (delay + jitter) more */
 	uint64_t rate_bps; /* 0: without limit */

@@ -29,6 +29,7 @@ struct sim_host {
 	struct sim_frame *inbox, **inbox_end; /* arrived, not yet polled */
 	uint64_t link_free_ns; /* when the outgoing link has sent what it was given */
 	bool link_bad; /* Gilbert, Elliott */
+	uint64_t link_used_us; /* last */
 };
 
 struct sim {
