@@ -65,7 +65,7 @@ draw_size(struct mix *x, uint64_t least, uint64_t most)
 static void
 draw_link(struct mix *x, struct sim_link *l)
 {
-	static const uint32_t losses[] = {0, 0, 1000, 10000, 30000, 50000, 100000};
+	static const uint32_t losses[] = {0, 0, 1000, 10000, 30000, 50000};
 	static const uint32_t reorders[] = {0, 0, 20000, 100000};
 	static const uint64_t rates[] = {0, 0, 2000000, 10000000, 100000000};
 
@@ -107,7 +107,11 @@ draw_events(struct mix *x)
 		bool both = draw_one_in(x, 2);
 		uint64_t us = 200000 + draw(x, 4000000);
 
-		draw_event(x, at, from)->link.down = true;
+		bool told = draw_one_in(x, 2);
+		struct sim_link *l = &draw_event(x, at, from)->link;
+
+		l->down = true;
+		l->unreachable = told;
 		if (both)
 			draw_event(x, at, 1 - from)->link.down = true;
 		draw_event(x, at + us, from);
@@ -137,9 +141,11 @@ draw_hosts(struct mix *x, uint64_t seed)
 	c->mtu = draw_one_in(x, 8) ? 9000 : 1500;
 	c->mbufs = 6000;
 	x->tight = draw_one_in(x, 8);
-	c->conversations = x->tight ? 40 : 128;
+	c->conversations = x->tight ? 48 : 160;
+	c->time_wait = x->tight ? 4 : 0;
+	c->fragments = x->tight ? 2 : 0;
 	c->udp_idle_ms = 3000 + (uint32_t)draw(x, 5000);
-	c->check_every = 64;
+	c->check_every = 8;
 	c->tcp.time_wait_ms = 2000 + (uint32_t)draw(x, 4000);
 	c->tcp.fin_wait_2_ms = 2000 + (uint32_t)draw(x, 3000);
 	c->tcp.recv_max = (uint32_t)draw_size(x, 8192, 256 << 10);
@@ -175,7 +181,7 @@ static void
 plan_exact(struct mix *x, struct mix_conv *k)
 {
 	struct talk_plan *a = &k->a.plan, *b = &k->b.plan;
-	uint64_t big = draw_size(x, 1000, 80000), small = draw_size(x, 1, 3000);
+	uint64_t big = draw_size(x, 1000, 200000), small = draw_size(x, 1, 3000);
 
 	switch (k->kind) {
 	case MIX_ECHO:
@@ -215,10 +221,11 @@ plan_exact(struct mix *x, struct mix_conv *k)
 		break;
 	case MIX_IDLE:
 		plan_streams(x, k, small, small);
-		a->start_us = 20000000 + draw(x, 30000000);
+		a->end_us = 20000000 + draw(x, 30000000);
 		break;
 	case MIX_OPEN_AT_ONCE:
 		plan_streams(x, k, small, big);
+		k->open_at_once = true;
 		b->end = draw_one_in(x, 2) ? TALK_SHUT_FIRST : TALK_SHUT_LAST;
 		break;
 	default: /* MIX_REUSE: the listening side keeps the time-wait remain */
@@ -234,7 +241,7 @@ static void
 plan_torn(struct mix *x, struct mix_conv *k)
 {
 	struct talk_plan *a = &k->a.plan, *b = &k->b.plan;
-	uint64_t big = draw_size(x, 1000, 80000);
+	uint64_t big = draw_size(x, 1000, 200000);
 
 	plan_streams(x, k, big, big);
 	switch (k->kind) {
@@ -253,12 +260,14 @@ plan_torn(struct mix *x, struct mix_conv *k)
 		break;
 	case MIX_KILLED: /* which of the plans above it has is drawn, too */
 		k->kind = (enum mix_kind)draw(x, MIX_EXACT_KINDS);
-		if (k->kind == MIX_ECHO)
+		if (k->kind == MIX_ECHO || x->tight)
 			k->kind = MIX_BOTH;
 		plan_exact(x, k);
 		k->kind = MIX_KILLED;
 		k->rounds = 0;
 		k->kill_us = k->open_us + draw_size(x, 100, 4000000);
+		if (k->open_at_once)
+			k->kill_us = k->open_us + draw(x, 2 * x->conf.link[0].delay_us + 1000);
 		k->kill_host = (unsigned)draw(x, 2);
 		break;
 	case MIX_ORPHAN:

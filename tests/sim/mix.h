@@ -9,8 +9,8 @@
 #include "sim.h"
 #include "talk.h"
 
-#define MIX_TCP      48
-#define MIX_UDP      10
+#define MIX_TCP      60
+#define MIX_UDP      15
 #define MIX_LIMIT_US UINT64_C(400000000)
 
 /* Ports: of the conversation with number i it is the base plus i. */
@@ -51,7 +51,7 @@ const char *mix_kind_name(enum mix_kind k);
 /** A TCP conversation. */
 struct mix_conv {
 	enum mix_kind kind;
-	bool v6;
+	bool v6, open_at_once;
 	unsigned host; /* who opens */
 	uint64_t open_us; /* when */
 	unsigned rounds; /* still to come */
@@ -104,6 +104,7 @@ struct mix {
 	bool tight; /* not room for all: some are turned away, and that is all that may happen to them */
 	struct talk_hall hall[2];
 	uint64_t start_us;
+	uint64_t unheard;
 };
 
 /** Everything that the seed decides beforehand. */
@@ -121,5 +122,13 @@ bool mix_udp_ok(const struct mix_udp *u, char *what, size_t len);
 
 struct coverage;
 
+/** Sums over seeds, but for the trace. */
+struct mix_result {
+	uint64_t trace; /* see sim_trace */
+	uint64_t frames, steps;
+	uint64_t
+		unheard; /* lost each time: the last ACK of a handshake, or that of a FIN with each RST */
+};
+
 /** Run one seed; what was met is added to cov. @return 0, or -1: told on stdout why */
-int mix_seed(uint64_t seed, const char *pcapng, struct coverage *cov, uint64_t *ret_trace);
+int mix_seed(uint64_t seed, const char *pcapng, struct coverage *cov, struct mix_result *ret);

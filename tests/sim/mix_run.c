@@ -95,12 +95,11 @@ mix_key(const struct mix *x, const struct mix_conv *k)
 	unsigned i = (unsigned)(k - x->conv);
 	struct key key = sim_key_to(1 - k->host, k->v6, IPPROTO_TCP, (uint16_t)(MIX_PORT_TALK + i));
 
+	if (k->open_at_once)
+		key.rport_be = key.lport_be = htons((uint16_t)(MIX_PORT_OPEN + i));
 	switch (k->kind) {
 	case MIX_ECHO:
 		key.rport_be = htons(MIX_PORT_ECHO);
-		break;
-	case MIX_OPEN_AT_ONCE:
-		key.rport_be = key.lport_be = htons((uint16_t)(MIX_PORT_OPEN + i));
 		break;
 	case MIX_REUSE:
 		key.lport_be = htons((uint16_t)(MIX_PORT_REUSED + i));
@@ -132,7 +131,7 @@ mix_open(struct mix *x, struct mix_conv *k)
 {
 	int err = mix_open_side(x, k, k->host, &k->a);
 
-	if (err == 0 && k->kind == MIX_OPEN_AT_ONCE)
+	if (err == 0 && k->open_at_once)
 		err = mix_open_side(x, k, 1 - k->host, &k->b);
 	if (err == 0) {
 		k->open_us = 0;
@@ -148,7 +147,18 @@ mix_open(struct mix *x, struct mix_conv *k)
 static bool
 mix_exact(const struct mix_conv *k)
 {
-	return talk_exact(&k->a) && (k->kind == MIX_ECHO || talk_exact(&k->b));
+	bool a = talk_exact(&k->a), b = k->kind == MIX_ECHO || talk_exact(&k->b);
+
+	return (a && b) || (a && talk_unheard(&k->b)) || (b && talk_unheard(&k->a));
+}
+
+/** All SYN-ACKs, or ACKs of them, were lost: the call is over, and its client finds out when it speaks. */
+static bool
+mix_lost_call(const struct mix_conv *k)
+{
+	return k->kind < MIX_EXACT_KINDS && k->kind != MIX_ECHO && k->a.open && !k->b.open &&
+		k->a.received == 0 &&
+		(!k->a.over || k->a.why == CONV_END_RESET || k->a.why == CONV_END_HANGUP);
 }
 
 static void
@@ -206,8 +216,8 @@ mix_conv_over(const struct mix *x, const struct mix_conv *k)
 		return k->a.over || k->b.over;
 	if (k->a.over)
 		return k->kind == MIX_ECHO || k->b.over || !k->b.open;
-	/* Its call was dropped in the end, and a client that only listens never hears of it. */
-	return x->tight && k->a.open && !k->b.open && k->kind != MIX_ECHO &&
+	/* The last ACK of its handshake was lost each time; a client that only listens never hears of it. */
+	return k->a.open && !k->b.open && k->kind != MIX_ECHO &&
 		sim_now_us(x->s) > k->a.opened_us + 100000000;
 }
 
@@ -258,7 +268,7 @@ mix_conv_ok(const struct mix *x, const struct mix_conv *k)
 	if (x->tight && k->open_us != 0)
 		return true; /* and so does a later round */
 	if (k->kind < MIX_EXACT_KINDS)
-		return k->rounds == 0 && mix_exact(k);
+		return mix_lost_call(k) || (k->rounds == 0 && mix_exact(k));
 	if (!k->a.over || (k->b.open && !k->b.over) || wrong != 0)
 		return false;
 	switch (k->kind) {
@@ -285,13 +295,15 @@ talk_print(const char *side, const struct talk *t)
 }
 
 static int
-mix_judge(const struct mix *x)
+mix_judge(struct mix *x)
 {
 	int err = 0;
 
 	for (unsigned i = 0; i < MIX_TCP; i++) {
 		const struct mix_conv *k = &x->conv[i];
 
+		x->unheard += talk_unheard(&k->a) + talk_unheard(&k->b);
+		x->unheard += !x->tight && mix_lost_call(k);
 		if (mix_conv_ok(x, k))
 			continue;
 		err = -1;
@@ -324,7 +336,7 @@ mix_hangup(struct mix *x)
 	for (unsigned i = 0; i < MIX_TCP; i++) {
 		struct mix_conv *k = &x->conv[i];
 
-		if (k->kind < MIX_EXACT_KINDS && !x->tight)
+		if (k->kind < MIX_EXACT_KINDS && !x->tight && !mix_lost_call(k))
 			continue;
 		k->kill_host = k->host;
 		mix_kill(x, k);
@@ -349,7 +361,7 @@ mix_forget(struct mix *x)
 }
 
 int
-mix_seed(uint64_t seed, const char *pcapng, struct coverage *cov, uint64_t *ret_trace)
+mix_seed(uint64_t seed, const char *pcapng, struct coverage *cov, struct mix_result *ret)
 {
 	static struct mix mix;
 	struct mix *x = &mix;
@@ -386,7 +398,10 @@ mix_seed(uint64_t seed, const char *pcapng, struct coverage *cov, uint64_t *ret_
 	if (cov != NULL)
 		for (unsigned h = 0; h < 2; h++)
 			coverage_add(cov, sim_stack(x->s, h));
-	*ret_trace = sim_trace(x->s);
+	ret->trace = sim_trace(x->s);
+	ret->unheard += x->unheard;
+	ret->frames += sim_counters(x->s)->sent;
+	ret->steps += sim_counters(x->s)->steps;
 	if (sim_free(x->s, fault, sizeof(fault)) != 0) {
 		printf("seed %lu: %s\n", seed, fault);
 		err = -1;

@@ -26,6 +26,7 @@ struct sim_link {
 	uint16_t mtu; /* of IP packets half way; 0: as the hosts' */
 	bool black_hole; /* nobody tells who sends longer ones */
 	bool down; /* nothing gets through */
+	bool unreachable; /* and the router says so */
 };
 
 struct sim_conf {
@@ -35,6 +36,7 @@ struct sim_conf {
 	struct sim_link link[2]; /* from host 0, from host 1 */
 	uint16_t mtu; /* of the hosts; 0: 1500 */
 	uint32_t conversations; /* limit of each host; 0: 256 */
+	uint32_t time_wait, fragments; /* 0: as conversations, 64 */
 	uint32_t mbufs; /* of each host; 0: 4096 */
 	struct tcp_conf tcp; /* of both */
 	uint32_t udp_idle_ms;

@@ -63,6 +63,8 @@ struct sim_frame *link_arrived(struct sim *s);
 
 /** A packet is too long for the way: refuse it as a router does, or cut it in pieces that fit. */
 void router_too_big(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len);
+/** There is no way: say so. */
+void router_unreachable(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len);
 /** Mark a frame as having met congestion, if it may be (RFC 3168 section 5). @return false: it may not */
 bool router_mark(uint8_t *b, uint32_t len);
 /** link.c: on its way; the queue and the chances of the link are behind it. */

@@ -289,9 +289,21 @@ talk_renew(struct talk *t)
 	t->plan = plan;
 }
 
+static bool
+talk_complete(const struct talk *t)
+{
+	return t->open && t->over && t->wrong == 0 && t->sent == t->plan.total &&
+		t->received == t->plan.peer_total;
+}
+
 bool
 talk_exact(const struct talk *t)
 {
-	return t->open && t->over && t->why == CONV_END_CLOSED && t->wrong == 0 &&
-		t->sent == t->plan.total && t->received == t->plan.peer_total;
+	return talk_complete(t) && t->why == CONV_END_CLOSED;
+}
+
+bool
+talk_unheard(const struct talk *t)
+{
+	return talk_complete(t) && t->why == CONV_END_TIMEOUT && t->eof && t->left;
 }

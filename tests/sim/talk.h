@@ -66,3 +66,5 @@ void talk_release(struct stack *s, struct talk *t);
 void talk_renew(struct talk *t);
 /** It ended in order, and all that the other side sent has come. */
 bool talk_exact(const struct talk *t);
+/** The same, but that the answer to its FIN never came: the last ACK is lost, and then each RST (R2). */
+bool talk_unheard(const struct talk *t);
