@@ -14,6 +14,7 @@
 #include "sim_priv.h"
 
 #define QUEUE       1000
+#define FULL        1514 /* bytes of a full frame */
 #define HEADERS     90 /* bytes of a frame that half of the damage goes to */
 #define BITS_MAX    15
 #define BAD_MOST_US 100000 /* of silence */
@@ -118,7 +119,7 @@ static uint64_t
 link_leaves_ns(struct sim *s, struct sim_host *from, uint32_t len, bool *mark)
 {
 	const struct sim_link *l = &s->conf.link[from->number];
-	uint64_t now = s->now_us * 1000, ns, waiting;
+	uint64_t now = s->now_us * 1000, ns, full_ns, waiting;
 
 	*mark = false;
 	if (l->rate_bps == 0)
@@ -126,10 +127,12 @@ link_leaves_ns(struct sim *s, struct sim_host *from, uint32_t len, bool *mark)
 	ns = (uint64_t)len * 8 * 1000 * SIM_MILLION / l->rate_bps;
 	if (from->link_free_ns < now)
 		from->link_free_ns = now;
-	waiting = (from->link_free_ns - now) / RTE_MAX(ns, UINT64_C(1));
-	if (waiting >= (l->queue != 0 ? l->queue : QUEUE))
+	/* The queue is as long as so many full frames; a short one takes what it takes. */
+	full_ns = FULL * UINT64_C(8000) * SIM_MILLION / l->rate_bps;
+	waiting = from->link_free_ns - now;
+	if (waiting + ns > full_ns * (l->queue != 0 ? l->queue : QUEUE))
 		return 0;
-	*mark = l->mark != 0 && waiting >= l->mark;
+	*mark = l->mark != 0 && waiting >= full_ns * l->mark;
 	return from->link_free_ns += ns;
 }
 

@@ -21,7 +21,7 @@ struct sim_link {
 	uint32_t bad_enter, bad_leave, bad_loss;
 	uint64_t delay_us, jitter_us; /* a reordered frame waits up to 4 * (delay + jitter) more */
 	uint64_t rate_bps; /* 0: without limit */
-	uint32_t queue; /* frames that may wait where there is a rate; 0: 1000 */
+	uint32_t queue; /* full frames that may wait where there is a rate; 0: 1000 */
 	uint32_t mark; /* ECN: so many waiting, and CE is set (RFC 3168); 0: never */
 	uint16_t mtu; /* of IP packets half way; 0: as the hosts' */
 	bool black_hole; /* nobody tells who sends longer ones */
