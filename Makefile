@@ -2,19 +2,21 @@
 # A thin wrapper over meson. `make help` lists the targets.
 BUILD ?= build
 SETUP ?=
-SEEDS ?= 200
+SEEDS ?= 500
+JOBS ?= $(shell nproc)
 COUNT ?= 10000
 MB ?= 1000
 RUNS ?= 10
 
-.PHONY: help run test build lint sim spray bulk linux asan install bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk linux asan install bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
 	@echo "make test        install what is missing, build, run every suite"
 	@echo "make build       build into $(BUILD)/"
 	@echo "make lint        gcc and clang with -Werror, clang-format, clang-tidy, cppcheck"
-	@echo "make sim         echo through a hostile link in virtual time (SEEDS=$(SEEDS))"
+	@echo "make sim         a hostile mix between two stacks in virtual time, with coverage (SEEDS=$(SEEDS))"
+	@echo "make sim-plots   throughput, retransmissions and fairness: tables, CSV, PNG in $(BUILD)/"
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
@@ -46,6 +48,13 @@ lint:
 
 sim: build
 	@$(BUILD)/tests/sim/sim_echo $(SEEDS)
+	@$(BUILD)/tests/sim/sim_pair $(SEEDS)
+	@$(BUILD)/tests/sim/sim_mix -c -j $(JOBS) -d $(BUILD) $(SEEDS)
+
+sim-plots: build
+	@scripts/deps.sh plot
+	@$(BUILD)/tests/sim/sim_rate -o $(BUILD); bad=$$?; \
+		gnuplot -e "dir='$(BUILD)'" tests/sim/sim_rate.gp && echo "plots: $(BUILD)/sim_rate*.png" && exit $$bad
 
 spray: build
 	@scripts/deps.sh test

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Install what building, testing or running needs and is missing (Debian 12): deps.sh [build|run|test|lint] ...
+# Install what building, testing or running needs and is missing (Debian 12): deps.sh [build|run|test|lint|plot] ...
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburcu-dev libjansson-dev libhttp-parser-dev libsystemd-dev libcmocka-dev"
 run="iproute2 iputils-ping curl netcat-openbsd"
 test="$run python3 python3-pytest python3-scapy python3-jsonschema ethtool socat procps"
 lint="clang clang-format clang-tidy cppcheck"
+plot="gnuplot-nox"
 
 want=""
 for part in "${@:-build}"; do
@@ -15,6 +16,7 @@ for part in "${@:-build}"; do
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
 	lint) want="$want $lint" ;;
+	plot) want="$want $plot" ;;
 	*) echo "deps.sh: $part?" >&2; exit 2 ;;
 	esac
 done

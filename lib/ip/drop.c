@@ -13,7 +13,7 @@ struct drop_text {
 };
 
 static const struct drop_text drop_texts[DROP_MAX] = {
-#define DROP(id, name, help) [DROP_##id] = {name, help},
+#define DROP(id, name, help, ...) [DROP_##id] = {name, help},
 #include "drop.def"
 #undef DROP
 };

@@ -22,7 +22,7 @@
 #define WORKER_IFC_MAX 32 /* most interfaces */
 
 enum drop_reason {
-#define DROP(id, name, help) DROP_##id,
+#define DROP(id, name, help, ...) DROP_##id,
 #include "drop.def"
 #undef DROP
 	DROP_MAX

@@ -13,10 +13,12 @@
 #include "pcapng.h"
 #include "sim_priv.h"
 
-#define QUEUE    1000
-#define HEADERS  90 /* bytes of a frame that half of the damage goes to */
-#define BITS_MAX 15
-#define ETH_LEN  14
+#define QUEUE       1000
+#define FULL        1514 /* bytes of a full frame */
+#define HEADERS     90 /* bytes of a frame that half of the damage goes to */
+#define BITS_MAX    15
+#define BAD_MOST_US 100000 /* of silence */
+#define ETH_LEN     14
 
 /* ---- frames on their way: a binary heap ---- */
 
@@ -96,7 +98,9 @@ link_put(struct sim *s, unsigned to, uint64_t at_us, const uint8_t *b, uint32_t 
 	f->host = to;
 	f->len = len;
 	memcpy(f->b, b, len);
-	if (sim_chance(s, s->conf.link[1 - to].corrupt)) {
+	/* What Ethernet's own check sum misses is damaged in a router, where no ARP passes. */
+	if ((b[12] << 8 | b[13]) != RTE_ETHER_TYPE_ARP &&
+		sim_chance(s, s->conf.link[1 - to].corrupt)) {
 		if (sim_random(s) % 8 == 0) {
 			s->c.cut++;
 			f->len = (uint32_t)(1 + sim_random(s) % len);
@@ -115,7 +119,7 @@ static uint64_t
 link_leaves_ns(struct sim *s, struct sim_host *from, uint32_t len, bool *mark)
 {
 	const struct sim_link *l = &s->conf.link[from->number];
-	uint64_t now = s->now_us * 1000, ns, waiting;
+	uint64_t now = s->now_us * 1000, ns, full_ns, waiting;
 
 	*mark = false;
 	if (l->rate_bps == 0)
@@ -123,10 +127,12 @@ link_leaves_ns(struct sim *s, struct sim_host *from, uint32_t len, bool *mark)
 	ns = (uint64_t)len * 8 * 1000 * SIM_MILLION / l->rate_bps;
 	if (from->link_free_ns < now)
 		from->link_free_ns = now;
-	waiting = (from->link_free_ns - now) / RTE_MAX(ns, UINT64_C(1));
-	if (waiting >= (l->queue != 0 ? l->queue : QUEUE))
+	/* The queue is as long as so many full frames; a short one takes what it takes. */
+	full_ns = FULL * UINT64_C(8000) * SIM_MILLION / l->rate_bps;
+	waiting = from->link_free_ns - now;
+	if (waiting + ns > full_ns * (l->queue != 0 ? l->queue : QUEUE))
 		return 0;
-	*mark = l->mark != 0 && waiting >= l->mark;
+	*mark = l->mark != 0 && waiting >= full_ns * l->mark;
 	return from->link_free_ns += ns;
 }
 
@@ -158,14 +164,19 @@ link_queue(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len)
 }
 
 static bool
-link_loses(struct sim *s, struct sim_host *from)
+link_loses(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len)
 {
 	const struct sim_link *l = &s->conf.link[from->number];
 
 	if (l->down) {
 		s->c.partitioned++;
+		if (l->unreachable)
+			router_unreachable(s, from, b, len);
 		return true;
 	}
+	if (s->now_us > from->link_used_us + BAD_MOST_US)
+		from->link_bad = false;
+	from->link_used_us = s->now_us;
 	if (sim_chance(s, from->link_bad ? l->bad_leave : l->bad_enter))
 		from->link_bad = !from->link_bad;
 	if (from->link_bad && sim_chance(s, l->bad_loss)) {
@@ -197,7 +208,7 @@ link_send(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len)
 	s->trace = s->trace * 31 + (s->now_us ^ ((uint64_t)rte_jhash(b, len, from->number) << 20));
 	if (s->pcapng != NULL)
 		pcapng_packet(s->pcapng, from->number, PCAPNG_OUT, s->now_us, b, len);
-	if (!link_loses(s, from))
+	if (!link_loses(s, from, b, len))
 		link_pass(s, from, b, len);
 	if (sim_chance(s, s->conf.link[from->number].duplicate)) {
 		s->c.duplicated++;

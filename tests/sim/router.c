@@ -59,9 +59,10 @@ router_eth(uint8_t *to, const uint8_t *b)
 	memcpy(to + 12, b + 12, 2);
 }
 
-/** RFC 1191 section 4: fragmentation needed and DF set. @return length of the frame in `to` */
+/** Destination unreachable (RFC 792), with the next hop's MTU in the last two bytes of its header (RFC 1191 section 4).
+ * @return length of the frame in `to` */
 static uint32_t
-router_refuse4(uint8_t *to, const uint8_t *b, uint32_t len, uint16_t mtu)
+router_refuse4(uint8_t *to, const uint8_t *b, uint32_t len, uint8_t code, uint16_t mtu)
 {
 	uint32_t quote = RTE_MIN(len - ETH, (uint32_t)QUOTE_V4);
 	struct rte_ipv4_hdr *h = (struct rte_ipv4_hdr *)(to + ETH);
@@ -78,7 +79,7 @@ router_refuse4(uint8_t *to, const uint8_t *b, uint32_t len, uint16_t mtu)
 	h->dst_addr = ((const struct rte_ipv4_hdr *)(b + ETH))->src_addr;
 	frame_cksum4(h);
 	icmp[0] = 3;
-	icmp[1] = 4;
+	icmp[1] = code;
 	icmp[6] = (uint8_t)(mtu >> 8);
 	icmp[7] = (uint8_t)mtu;
 	memcpy(icmp + ICMP, b + ETH, quote);
@@ -87,9 +88,9 @@ router_refuse4(uint8_t *to, const uint8_t *b, uint32_t len, uint16_t mtu)
 	return ETH + IP4 + ICMP + quote;
 }
 
-/** RFC 4443 section 3.2: packet too big. @return length of the frame in `to` */
+/** Unreachable or too big (RFC 4443 section 3.1, 3.2). @return length of the frame in `to` */
 static uint32_t
-router_refuse6(uint8_t *to, const uint8_t *b, uint32_t len, uint16_t mtu)
+router_refuse6(uint8_t *to, const uint8_t *b, uint32_t len, uint8_t type, uint16_t mtu)
 {
 	uint32_t quote = RTE_MIN(len - ETH, (uint32_t)QUOTE_V6);
 	struct rte_ipv6_hdr *h = (struct rte_ipv6_hdr *)(to + ETH);
@@ -104,7 +105,8 @@ router_refuse6(uint8_t *to, const uint8_t *b, uint32_t len, uint16_t mtu)
 	h->hop_limits = 64;
 	inet_pton(AF_INET6, "fd09::fe", h->src_addr);
 	memcpy(h->dst_addr, ((const struct rte_ipv6_hdr *)(b + ETH))->src_addr, 16);
-	icmp[0] = 2;
+	icmp[0] = type;
+	icmp[1] = type == 1 ? 3 : 0; /* address unreachable */
 	icmp[6] = (uint8_t)(mtu >> 8);
 	icmp[7] = (uint8_t)mtu;
 	memcpy(icmp + ICMP, b + ETH, quote);
@@ -139,23 +141,52 @@ router_fragment(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t
 	s->c.fragmented++;
 }
 
+/** Tell the sender of b: too big for mtu, or, where that is 0, unreachable. */
+static void
+router_refuse(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len, uint16_t mtu)
+{
+	uint8_t answer[SIM_FRAME_MAX];
+	uint32_t n;
+
+	if (frame_is(b, RTE_ETHER_TYPE_IPV4, len, IP4))
+		n = router_refuse4(answer, b, len, mtu != 0 ? 4 : 1, mtu);
+	else
+		n = router_refuse6(answer, b, len, mtu != 0 ? 2 : 1, mtu);
+	link_put(s, from->number, s->now_us + s->conf.link[from->number].delay_us + 1, answer, n);
+}
+
+static bool
+frame_is_ip(const uint8_t *b, uint32_t len)
+{
+	return frame_is(b, RTE_ETHER_TYPE_IPV4, len, IP4) ||
+		frame_is(b, RTE_ETHER_TYPE_IPV6, len, IP6);
+}
+
+/** ICMP, neighbour discovery among it: no errors about those (RFC 1122 section 3.2.2). */
+static bool
+frame_is_icmp(const uint8_t *b)
+{
+	return b[ETH] >> 4 == 4 ? b[ETH + 9] == IPPROTO_ICMP : b[ETH + 6] == IPPROTO_ICMPV6;
+}
+
+void
+router_unreachable(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len)
+{
+	if (frame_is_ip(b, len) && !frame_is_icmp(b))
+		router_refuse(s, from, b, len, 0);
+}
+
 void
 router_too_big(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len)
 {
 	const struct sim_link *l = &s->conf.link[from->number];
-	bool v4 = frame_is(b, RTE_ETHER_TYPE_IPV4, len, IP4);
-	uint8_t answer[SIM_FRAME_MAX];
-	uint32_t n;
 
-	if (v4 && (b[ETH + 6] & 0x40) == 0) {
+	if (frame_is(b, RTE_ETHER_TYPE_IPV4, len, IP4) && (b[ETH + 6] & 0x40) == 0) {
 		router_fragment(s, from, b, len, l->mtu);
-		return;
-	}
-	if (l->black_hole || !(v4 || frame_is(b, RTE_ETHER_TYPE_IPV6, len, IP6))) {
+	} else if (l->black_hole || !frame_is_ip(b, len)) {
 		s->c.black_holed++;
-		return;
+	} else {
+		s->c.too_big++;
+		router_refuse(s, from, b, len, l->mtu);
 	}
-	s->c.too_big++;
-	n = v4 ? router_refuse4(answer, b, len, l->mtu) : router_refuse6(answer, b, len, l->mtu);
-	link_put(s, from->number, s->now_us + l->delay_us + 1, answer, n);
 }

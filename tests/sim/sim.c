@@ -149,8 +149,8 @@ host_stack(struct sim_host *h, uint16_t mtu)
 		.spread = c->spread,
 		.limit_conversations = convs,
 		.limit_half_open = convs,
-		.limit_time_wait = convs,
-		.limit_fragments = 64,
+		.limit_time_wait = c->time_wait != 0 ? c->time_wait : convs,
+		.limit_fragments = c->fragments != 0 ? c->fragments : 64,
 		.listeners = 512,
 		.mbufs = c->mbufs != 0 ? c->mbufs : 4096,
 		.mbuf_data_room = (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_MAX(mtu + 100, 2048)),
@@ -289,7 +289,8 @@ sim_quiet_us(struct sim *s)
 		for (unsigned w = 0; w < s->host[h].workers; w++) {
 			uint64_t ms = stack_worker_idle_ms(s->host[h].stack, w, 100);
 
-			quiet = RTE_MIN(quiet, ms * 1000);
+			/* 0: what has retired waits to be a batch, or the worker is late. */
+			quiet = RTE_MIN(quiet, ms != 0 ? ms * 1000 : 1 + sim_random(s) % 100);
 		}
 	}
 	return quiet;
@@ -324,6 +325,9 @@ sim_check(struct sim *s)
 		if ((whole ? stack_check : sim_check_sums)(stack, what, sizeof(what)) == 0)
 			continue;
 		snprintf(s->fault, sizeof(s->fault), "host %u at %lu us: %s", h, s->now_us, what);
+		if (s->pcapng != NULL && pcapng_close(s->pcapng) != 0)
+			sim_fail(s->conf.pcapng, -EIO);
+		s->pcapng = NULL;
 		return;
 	}
 }

@@ -17,15 +17,16 @@ struct sim_link {
 	uint32_t loss, duplicate, reorder;
 	/* One bit, or up to 15 in a row (more could pass the Internet checksum), or all from some byte on cut off. */
 	uint32_t corrupt;
-	/* Loss in bursts (Gilbert, Elliott): into the bad state, out of it, loss in it. */
+	/* Loss in bursts (Gilbert, Elliott): into the bad state, out of it, loss in it; a pause of 100 ms ends it, too. */
 	uint32_t bad_enter, bad_leave, bad_loss;
 	uint64_t delay_us, jitter_us; /* a reordered frame waits up to 4 * (delay + jitter) more */
 	uint64_t rate_bps; /* 0: without limit */
-	uint32_t queue; /* frames that may wait where there is a rate; 0: 1000 */
+	uint32_t queue; /* full frames that may wait where there is a rate; 0: 1000 */
 	uint32_t mark; /* ECN: so many waiting, and CE is set (RFC 3168); 0: never */
 	uint16_t mtu; /* of IP packets half way; 0: as the hosts' */
 	bool black_hole; /* nobody tells who sends longer ones */
 	bool down; /* nothing gets through */
+	bool unreachable; /* and the router says so */
 };
 
 struct sim_conf {
@@ -35,6 +36,7 @@ struct sim_conf {
 	struct sim_link link[2]; /* from host 0, from host 1 */
 	uint16_t mtu; /* of the hosts; 0: 1500 */
 	uint32_t conversations; /* limit of each host; 0: 256 */
+	uint32_t time_wait, fragments; /* 0: as conversations, 64 */
 	uint32_t mbufs; /* of each host; 0: 4096 */
 	struct tcp_conf tcp; /* of both */
 	uint32_t udp_idle_ms;

@@ -46,7 +46,7 @@ conf_of(uint64_t seed)
 	c.link[0].delay_us = 50 + worker_random(&r) % 20000;
 	c.link[0].jitter_us = worker_random(&r) % 1000;
 	c.link[1] = c.link[0];
-	c.check_every = 32;
+	c.check_every = 8;
 	return c;
 }
 

@@ -38,7 +38,7 @@ conf_of(uint64_t seed)
 	c.link[0].reorder = worker_random(&r) % 2 == 0 ? 20000 : 0;
 	run_total = PAIR_HEAD + 20000 + worker_random(&r) % 180000;
 	c.link[1] = c.link[0];
-	c.check_every = 32;
+	c.check_every = 8;
 	return c;
 }
 

@@ -29,6 +29,7 @@ struct sim_host {
 	struct sim_frame *inbox, **inbox_end; /* arrived, not yet polled */
 	uint64_t link_free_ns; /* when the outgoing link has sent what it was given */
 	bool link_bad; /* Gilbert, Elliott */
+	uint64_t link_used_us; /* last */
 };
 
 struct sim {
@@ -62,6 +63,8 @@ struct sim_frame *link_arrived(struct sim *s);
 
 /** A packet is too long for the way: refuse it as a router does, or cut it in pieces that fit. */
 void router_too_big(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len);
+/** There is no way: say so. */
+void router_unreachable(struct sim *s, struct sim_host *from, const uint8_t *b, uint32_t len);
 /** Mark a frame as having met congestion, if it may be (RFC 3168 section 5). @return false: it may not */
 bool router_mark(uint8_t *b, uint32_t len);
 /** link.c: on its way; the queue and the chances of the link are behind it. */
