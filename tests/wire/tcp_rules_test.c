@@ -328,6 +328,31 @@ test_shrinking_window(void **state)
 	wire_close(w);
 }
 
+/* RFC 6298 section 5.7: after a SYN that was lost, and without a sample, data waits for 3 s. */
+static void
+test_rto_after_lost_syn(void **state)
+{
+	struct wire *w = wire_open(&reads);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.ts = false;
+	wire_connect(&k);
+	wire_expect(&k, SYN, 0, WIRE_ANY, 0);
+	wire_run(w, 1100);
+	wire_expect(&k, SYN, 0, WIRE_ANY, 0);
+	wire_send(&k, SYN | ACK, 0, 1, 0);
+	wire_expect(&k, ACK, 1, 1, 0);
+	wire_write(&k, 10);
+	wire_expect(&k, ACK, 1, 1, 10);
+	wire_run(w, 2900);
+	wire_silent(w);
+	wire_run(w, 200);
+	wire_expect(&k, ACK, 1, 1, 10);
+	wire_close(w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -343,6 +368,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_reset_at_closed_window),
 		cmocka_unit_test(test_shrinking_window),
+		cmocka_unit_test(test_rto_after_lost_syn),
 	};
 
 	wire_args(argc, argv);
