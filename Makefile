@@ -7,8 +7,10 @@ JOBS ?= $(shell nproc)
 COUNT ?= 10000
 MB ?= 1000
 RUNS ?= 10
+SEED ?= 1
+ROWS ?= 20
 
-.PHONY: help run test build lint sim sim-plots spray bulk linux asan install bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk linux asan install rfc bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -20,6 +22,7 @@ help:
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
+	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -67,6 +70,10 @@ bulk: build
 linux: build
 	@scripts/deps.sh test
 	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/linux.sh $(RUNS)
+
+rfc: build
+	@/usr/bin/python3 scripts/rfc.py ran $(BUILD)
+	@/usr/bin/python3 scripts/rfc.py breaks --count $(ROWS) --seed $(SEED)
 
 asan:
 	@scripts/deps.sh build

@@ -93,6 +93,13 @@ ip_ttl(const struct ip_out *o)
 	return o->p->ttl != 0 ? o->p->ttl : IP_TTL_DEFAULT;
 }
 
+/* The message's own bits, ECN among them, under what the conversation asks for (RFC 9293 MUST-48). */
+static uint32_t
+ip_tos(const struct ip_out *o)
+{
+	return o->tx->tos | o->p->dscp << 2;
+}
+
 /* 16 random bits; four at a time are drawn. */
 static uint16_t
 ip_random_id(struct worker *w)
@@ -121,8 +128,7 @@ ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_
 		id = ip_random_id(w);
 	}
 	/* Summed in registers: to read back what was just written in pieces would take longer. */
-	len_word = rte_cpu_to_be_32(
-		UINT32_C(0x45) << 24 | (uint32_t)o->tx->tos << 16 | (20u + payload));
+	len_word = rte_cpu_to_be_32(UINT32_C(0x45) << 24 | ip_tos(o) << 16 | (20u + payload));
 	id_word = rte_cpu_to_be_32((uint32_t)id << 16 | frag);
 	ttl_word = rte_cpu_to_be_32((uint32_t)ip_ttl(o) << 24 | (uint32_t)o->tx->proto << 16);
 	src = key_v4_be(o->k->laddr);
@@ -149,7 +155,7 @@ ip6_header(const struct ip_out *o, struct rte_mbuf *m, uint16_t payload, const s
 	struct rte_ipv6_hdr *h = rte_pktmbuf_mtod_offset(m, void *, o->ifc->l2_len);
 	uint8_t *f = (uint8_t *)(h + 1);
 
-	h->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | (uint32_t)o->tx->tos << 20);
+	h->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | ip_tos(o) << 20);
 	h->payload_len = rte_cpu_to_be_16((uint16_t)(payload + (part != NULL ? 8 : 0)));
 	h->proto = part != NULL ? IPPROTO_FRAGMENT : o->tx->proto;
 	h->hop_limits = ip_ttl(o);

@@ -152,7 +152,7 @@ struct ip_hop {
 };
 
 #define NEIGH_WAYS 16
-#define NEIGH_NONE UINT32_MAX
+#define NEIGH_NONE 0x03ffffffu /* what struct path has room for */
 
 enum neigh_state {
 	NEIGH_FREE,

@@ -144,10 +144,13 @@ headers(void **state)
 		assert_int_equal(p.mtu, 1500);
 		assert_int_equal(ip_path_room(&p, &k), v6 ? 1460 : 1480);
 		p.ttl = 9;
+		p.dscp = 46;
+		tx.tos = 1; /* ECN bits are not the conversation's to ask for */
 		tx.df = false;
 		assert_int_equal(ip_output(&net.w[0], &p, &k, fresh(b, n), &tx), 0);
 		expect_message(v6, b, n);
 		assert_int_equal(out[14 + (v6 ? 7 : 8)], 9);
+		assert_memory_equal(out + 14, v6 ? "\x6b\x90" : "\x45\xb9", 2);
 		if (!v6)
 			assert_int_equal(out[20], 0);
 		tx.ttl = 3;

@@ -139,6 +139,28 @@ test_bad_lengths(void **state)
 	assert_false(parse(TCP_ACK, unknown, 8, 0, &p));
 }
 
+/* RFC 9293 MUST-64: an option may begin at any byte. */
+static void
+test_alignment(void **state)
+{
+	static const uint8_t opts[] = {2, 4, 5, 180, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 3, 3, 7};
+	struct pkt p;
+
+	(void)state;
+	for (unsigned shift = 0; shift < 4; shift++) {
+		uint8_t b[20 + 4];
+
+		memset(b, 1, sizeof(b));
+		memcpy(b + shift, opts, sizeof(opts));
+		assert_true(parse(TCP_SYN, b, 20, 10, &p));
+		assert_int_equal(p.tcp.opts, TCP_OPT_MSS | TCP_OPT_TS | TCP_OPT_WSCALE);
+		assert_int_equal(p.tcp.mss, 1460);
+		assert_int_equal(p.tcp.ts_val, 0x01020304);
+		assert_int_equal(p.tcp.ts_ecr, 0x05060708);
+		assert_int_equal(p.tcp.wscale, 7);
+	}
+}
+
 static void
 test_random_options(void **state)
 {
@@ -163,6 +185,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_lengths, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alignment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random_options, setup, teardown),
 	};
 

@@ -640,6 +640,8 @@ seg_parse(struct wire_conn *k, const struct out_frame *o, struct wire_seg *s)
 	if (!k->w->conf.v6)
 		assert_int_equal(ip[6] & 0x40, 0x40); /* DF */
 	memset(s, 0, sizeof(*s));
+	s->tos = k->w->conf.v6 ? (uint8_t)(ip[0] << 4 | ip[1] >> 4) : ip[1];
+	s->ttl = ip[k->w->conf.v6 ? 7 : 8];
 	s->mss = s->wscale = WIRE_NONE;
 	s->at_us = o->at_us;
 	s->peer_port = (uint16_t)(t[2] << 8 | t[3]);

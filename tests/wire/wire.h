@@ -94,6 +94,7 @@ struct wire_seg {
 	unsigned nsack;
 	uint32_t sack[4][2]; /* relative to the peer's isn */
 	uint16_t peer_port;
+	uint8_t tos, ttl;
 	uint8_t data[1600];
 	uint64_t at_us;
 };
