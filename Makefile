@@ -3,11 +3,14 @@
 BUILD ?= build
 SETUP ?=
 SEEDS ?= 200
-COUNT ?= 10000
+COUNT ?= $(if $(filter mutants,$(MAKECMDGOALS)),300,10000)
+MINUTES ?= 0
+ONLY ?=
+SEED ?= 1
 MB ?= 1000
 RUNS ?= 10
 
-.PHONY: help run test build lint sim spray bulk linux asan install bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim spray bulk linux mutants asan install bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -18,6 +21,7 @@ help:
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
+	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -58,6 +62,10 @@ bulk: build
 linux: build
 	@scripts/deps.sh test
 	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/linux.sh $(RUNS)
+
+mutants:
+	@scripts/deps.sh build test
+	@scripts/mutate.py --count $(COUNT) --minutes $(MINUTES) --seed $(SEED) --only "$(ONLY)"
 
 asan:
 	@scripts/deps.sh build
