@@ -10,7 +10,7 @@ RUNS ?= 10
 SEED ?= 1
 ROWS ?= 20
 
-.PHONY: help run test build lint sim sim-plots spray bulk linux asan install rfc bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan install rfc bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"

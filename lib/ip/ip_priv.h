@@ -78,11 +78,12 @@ enum ip_stat {
 	IP_STAT_MAX
 };
 
-/* A token bucket; counts in 1/256 of a token. Its owner's thread only. */
+/* A token bucket; counts in millionths of a token. Its owner's thread only. */
 struct ip_bucket {
 	uint64_t at_us; /* filled up to then */
-	uint32_t tokens;
-	uint32_t size; /* drawn anew whenever it is full */
+	uint64_t tokens;
+	uint64_t size; /* drawn anew whenever it is full */
+	uint32_t price; /* of the next token; drawn anew whenever it was paid */
 };
 
 struct ip_ifc_count {
@@ -174,7 +175,7 @@ struct neigh {
 	_Atomic uint64_t word; /* MAC << 16 | state */
 	_Atomic uint64_t addr[2];
 	_Atomic uint8_t ifc;
-	_Atomic uint8_t used; /* was ever sent to */
+	_Atomic bool used; /* was ever sent to */
 	/* From here on under the table's lock. */
 	uint8_t tries; /* solicitations sent in this state */
 	uint8_t nqueue; /* packets in queue */
@@ -194,7 +195,7 @@ struct neigh_table {
 	rte_spinlock_t lock;
 	uint32_t count, incomplete, queued; /* under lock */
 	uint32_t hand; /* tick: next bucket */
-	uint64_t hand_us; /* tick: when it last moved */
+	uint64_t hand_us; /* tick: up to when it has moved */
 };
 
 struct ip {
@@ -415,6 +416,7 @@ struct icmp_what {
 	uint32_t param; /* the second word of the ICMP header */
 };
 void icmp_send_error(struct worker *w, struct rte_mbuf *m, struct icmp_what what);
+bool icmp6_is_error(const struct rte_mbuf *m, const struct pkt *p);
 void icmp_echo_reply(struct worker *w, struct rte_mbuf *m, uint8_t type);
 
 /* arp.c */
@@ -437,7 +439,7 @@ void ndp_mld_report(struct worker *w, unsigned ifc);
 int neigh_init(struct ip *ip, uint32_t neighbours, int socket_id);
 void neigh_fini(struct ip *ip);
 uint32_t neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], uint32_t *ret_gen);
-bool neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
+void neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags);
 int neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct rte_mbuf *m);
 bool neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m);

@@ -47,7 +47,7 @@ neigh_word(const struct rte_ether_addr *mac, enum neigh_state state)
 static inline struct rte_ether_addr
 neigh_mac(uint64_t word)
 {
-	struct rte_ether_addr mac = {{0}};
+	struct rte_ether_addr mac;
 	uint64_t v = word >> 16;
 
 	memcpy(mac.addr_bytes, &v, 6);
@@ -153,7 +153,6 @@ neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], uint32_t *
 {
 	struct neigh_hash h = neigh_hash(ip, ifc, addr);
 
-	*ret_gen = 0;
 	return neigh_look(ip, &h, ifc, addr, ret_gen);
 }
 
@@ -172,16 +171,16 @@ neigh_get(const struct neigh *e)
 	return atomic_load_explicit(&e->word, memory_order_relaxed);
 }
 
-/* Change the state of a live entry; keeps the number of incomplete ones. */
+/* Change the state of a live entry; keeps the number of incomplete ones. A state that ends by itself
+ * is given its next_ms by the caller. */
 static void
-neigh_turn(struct neigh_table *t, struct neigh *e, uint64_t word, uint32_t next_ms)
+neigh_turn(struct neigh_table *t, struct neigh *e, uint64_t word)
 {
 	if (neigh_state(neigh_get(e)) == NEIGH_INCOMPLETE)
 		t->incomplete--;
 	if (neigh_state(word) == NEIGH_INCOMPLETE)
 		t->incomplete++;
 	e->tries = 0;
-	e->next_ms = next_ms;
 	neigh_set(e, word);
 }
 
@@ -204,7 +203,7 @@ neigh_release(struct neigh_table *t, uint32_t at)
 	struct neigh *e = &t->entries[at];
 	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_relaxed);
 
-	neigh_turn(t, e, neigh_word(NULL, NEIGH_FREE), 0);
+	neigh_turn(t, e, neigh_word(NULL, NEIGH_FREE));
 	/* Release: after the word; see the top of this file. */
 	atomic_store_explicit(&e->gen, gen + 2, memory_order_release);
 	atomic_store_explicit(
@@ -228,7 +227,7 @@ neigh_claim(struct neigh_table *t, uint32_t at, uint32_t tag, unsigned ifc, cons
 	atomic_store_explicit(&e->addr[0], a[0], memory_order_relaxed);
 	atomic_store_explicit(&e->addr[1], a[1], memory_order_relaxed);
 	atomic_store_explicit(&e->ifc, (uint8_t)ifc, memory_order_relaxed);
-	atomic_store_explicit(&e->used, 0, memory_order_relaxed);
+	atomic_store_explicit(&e->used, false, memory_order_relaxed);
 	/* Release: the even gen comes after the whole address. */
 	atomic_store_explicit(&e->gen, gen + 2, memory_order_release);
 	atomic_store_explicit(
@@ -243,17 +242,15 @@ neigh_rank(const struct neigh *e, uint32_t now_ms)
 	uint32_t idle = now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed);
 
 	switch (neigh_state(neigh_get(e))) {
-	case NEIGH_FREE:
-		return 4;
 	case NEIGH_STALE:
-		if (atomic_load_explicit(&e->used, memory_order_relaxed) == 0)
+		if (!atomic_load_explicit(&e->used, memory_order_relaxed))
 			return 3; /* it asked us; we never sent it anything */
 		return idle >= NEIGH_IDLE_MS ? 1 : 0;
 	case NEIGH_INCOMPLETE:
 		/* Asked a second ago at least: so nobody is asked for more than once a second. */
 		return ip_past(now_ms, e->next_ms) ? 2 : 0;
 	default:
-		return 0; /* in use */
+		return 0; /* in use, or there is nobody to go */
 	}
 }
 
@@ -314,15 +311,13 @@ neigh_make(struct worker *w, const struct neigh_hash *h, unsigned ifc, const uin
 {
 	struct neigh_table *t = &w->ip->neigh;
 	struct neigh_choice c = {NEIGH_NONE, 0, 0};
-	bool full = t->count >= t->limit;
-	unsigned ranks = full ? 0xe : 0x1e; /* full: somebody must go */
+	/* Too many wait for an answer: one of those must go. */
+	bool scan = incomplete && t->incomplete >= t->limit_incomplete;
 
-	if (incomplete && t->incomplete >= t->limit_incomplete)
-		ranks = 1 << 2;
-	if ((ranks & 1 << 4) != 0)
+	if (!scan && t->count < t->limit)
 		c.at = neigh_free_place(t, h);
 	for (unsigned b = 0; c.at == NEIGH_NONE && b < 2; b++)
-		neigh_choose(t, h->bucket[b], ranks & 0xe, w->now_ms, &c);
+		neigh_choose(t, h->bucket[b], scan ? 1u << 2 : 0xe, w->now_ms, &c);
 	if (c.at == NEIGH_NONE) {
 		ip_count(w, IP_STAT_neigh_refused);
 		return NEIGH_NONE;
@@ -337,10 +332,12 @@ neigh_make(struct worker *w, const struct neigh_hash *h, unsigned ifc, const uin
 	return c.at;
 }
 
-static uint32_t
-neigh_reachable_until(struct worker *w)
+/* RFC 4861 section 6.3.2: half to one and a half of the mean. */
+static void
+neigh_confirm(struct worker *w, struct neigh *e, const struct rte_ether_addr *mac)
 {
-	return w->now_ms + NEIGH_REACHABLE_MS / 2 +
+	neigh_turn(&w->ip->neigh, e, neigh_word(mac, NEIGH_REACHABLE));
+	e->next_ms = w->now_ms + NEIGH_REACHABLE_MS / 2 +
 		(uint32_t)(worker_random(w) % NEIGH_REACHABLE_MS);
 }
 
@@ -359,14 +356,13 @@ neigh_update(struct worker *w, struct neigh *e, const struct rte_ether_addr *mac
 		differs = true;
 	} else if (differs && (flags & NEIGH_OVERRIDE) == 0) {
 		if (neigh_state(word) == NEIGH_REACHABLE)
-			neigh_turn(t, e, neigh_word(&old, NEIGH_STALE), 0);
+			neigh_turn(t, e, neigh_word(&old, NEIGH_STALE));
 		return;
 	}
 	if ((flags & NEIGH_SOLICITED) != 0)
-		neigh_turn(t, e, neigh_word(differs ? mac : &old, NEIGH_REACHABLE),
-			neigh_reachable_until(w));
+		neigh_confirm(w, e, differs ? mac : &old);
 	else if (differs)
-		neigh_turn(t, e, neigh_word(mac, NEIGH_STALE), 0);
+		neigh_turn(t, e, neigh_word(mac, NEIGH_STALE));
 }
 
 /* End of what runs under the lock. */
@@ -391,11 +387,8 @@ neigh_send_queue(struct worker *w, unsigned ifc, struct pktq *q, const struct rt
 	}
 }
 
-/*
- * Somebody showed his MAC (NULL: only that he is there).
- * @return true if there was, or now is, an entry for him
- */
-bool
+/* Somebody showed his MAC (NULL: only that he is there). */
+void
 neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags)
 {
@@ -418,12 +411,11 @@ neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	} else if ((flags & NEIGH_CREATE) != 0 && mac != NULL) {
 		at = neigh_make(w, &h, ifc, addr, false, &lost);
 		if (at != NEIGH_NONE)
-			neigh_turn(t, &t->entries[at], neigh_word(mac, NEIGH_STALE), 0);
+			neigh_turn(t, &t->entries[at], neigh_word(mac, NEIGH_STALE));
 	}
 	rte_spinlock_unlock(&t->lock);
 	neigh_drop_queue(w, &lost);
 	neigh_send_queue(w, ifc, &ready, &to);
-	return at != NEIGH_NONE;
 }
 
 static void
@@ -437,7 +429,8 @@ neigh_solicit(
 }
 
 /* Let m wait for e's answer; the oldest goes if there are too many (RFC 1122 section 2.3.2.2: at
- * least the latest one is kept). Returns what must be dropped. Under the lock. */
+ * least the latest one is kept, so no more than one for each incomplete entry are over the common
+ * limit). Returns what must be dropped. Under the lock. */
 static struct rte_mbuf *
 neigh_enqueue(struct neigh_table *t, struct neigh *e, struct rte_mbuf *m)
 {
@@ -447,8 +440,6 @@ neigh_enqueue(struct neigh_table *t, struct neigh *e, struct rte_mbuf *m)
 		old = pktq_pop(&e->queue);
 		e->nqueue--;
 		t->queued--;
-	} else if (t->queued >= t->limit_queued + t->limit_incomplete) {
-		return m; /* one each and the common budget: all gone */
 	}
 	pktq_push(&e->queue, m);
 	e->nqueue++;
@@ -471,7 +462,8 @@ neigh_use(struct worker *w, struct neigh *e, uint32_t gen)
 		neigh_state(word) == NEIGH_STALE) {
 		struct rte_ether_addr mac = neigh_mac(word);
 
-		neigh_turn(t, e, neigh_word(&mac, NEIGH_DELAY), w->now_ms + NEIGH_DELAY_MS);
+		neigh_turn(t, e, neigh_word(&mac, NEIGH_DELAY));
+		e->next_ms = w->now_ms + NEIGH_DELAY_MS;
 	}
 	rte_spinlock_unlock(&t->lock);
 }
@@ -495,7 +487,7 @@ neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m)
 	if (unlikely(w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >= 1000))
 		atomic_store_explicit(&e->used_ms, w->now_ms, memory_order_relaxed);
 	if (unlikely(neigh_state(word) == NEIGH_STALE)) {
-		atomic_store_explicit(&e->used, 1, memory_order_relaxed);
+		atomic_store_explicit(&e->used, true, memory_order_relaxed);
 		neigh_use(w, e, gen);
 	}
 	ip_transmit(w, p->ifc, m);
@@ -523,9 +515,10 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 			struct neigh *e = &t->entries[p->neigh];
 
 			p->neigh_gen = atomic_load_explicit(&e->gen, memory_order_relaxed);
-			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE),
-				w->now_ms + NEIGH_RETRANS_MS);
+			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE));
+			e->next_ms = w->now_ms + NEIGH_RETRANS_MS;
 			e->tries = 1;
+			atomic_store_explicit(&e->used, true, memory_order_relaxed);
 			ask = true;
 		}
 	}
@@ -598,12 +591,12 @@ neigh_age(struct worker *w, uint32_t at, struct neigh_deed *d)
 	switch (neigh_state(neigh_get(e))) {
 	case NEIGH_REACHABLE:
 		if (ip_past(w->now_ms, e->next_ms))
-			neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE), 0);
+			neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE));
 		break;
 	case NEIGH_DELAY:
 		if (!ip_past(w->now_ms, e->next_ms))
 			break;
-		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE), w->now_ms);
+		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE));
 		__attribute__((fallthrough));
 	case NEIGH_PROBE:
 	case NEIGH_INCOMPLETE:
@@ -648,9 +641,7 @@ neigh_tick(struct worker *w)
 	uint64_t elapsed_us = w->now_us - t->hand_us;
 	uint64_t n = elapsed_us * (t->mask + 1) / NEIGH_SCAN_US;
 
-	if (n == 0)
-		return;
-	t->hand_us = w->now_us;
+	t->hand_us += n * NEIGH_SCAN_US / (t->mask + 1);
 	for (n = RTE_MIN(n, (uint64_t)t->mask + 1); n > 0; n--) {
 		neigh_tick_bucket(w, t->hand);
 		t->hand = (t->hand + 1) & t->mask;
@@ -671,7 +662,7 @@ neigh_link_up(struct ip *ip, unsigned ifc)
 
 			if (neigh_state(neigh_get(e)) == NEIGH_REACHABLE &&
 				atomic_load_explicit(&e->ifc, memory_order_relaxed) == ifc)
-				neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE), 0);
+				neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE));
 		}
 		rte_spinlock_unlock(&t->lock);
 	}
