@@ -10,8 +10,8 @@
 
 #include "tcp_priv.h"
 
-#define RECV_MAX_DEFAULT   (256u << 10)
-#define SEND_MAX_DEFAULT   (256u << 10)
+#define RECV_MAX_DEFAULT   (4u << 20)
+#define SEND_MAX_DEFAULT   (4u << 20)
 #define TIME_WAIT_DEFAULT  60000
 #define FIN_WAIT_2_DEFAULT 60000
 #define RTO_MIN_DEFAULT    200
@@ -89,7 +89,7 @@ tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts
 	tc->flags |= v4 ? TCPF_V4 : 0;
 	if (tc->c.path.gen == 0)
 		tc->c.path.mtu = v4 ? TCP_MSS_V4_DEFAULT + 40 : TCP_MSS_V6_DEFAULT + 60;
-	tc->send_max_kib = (uint16_t)(w->tcp->conf.send_max >> 10);
+	tc->send_max_kib = (uint16_t)(RTE_MIN(w->tcp->conf.send_max, TCP_BUF_INIT) >> 10);
 	tc->reorder = TCP_DUPTHRESH;
 	tc->rcv_mss = TCP_MSS_MIN;
 	tc->cwnd = tcp_initial_window(tc);
@@ -138,6 +138,33 @@ tcp_may_challenge(struct worker *w, uint32_t *at)
 	if (*at == 0)
 		*at = 1;
 	return true;
+}
+
+/**
+ * By what is left in the pool of payload buffers, whoever holds the others: queues, devices, or caches of
+ * lcores, which nobody else can use. Looked up once per worker and ms; no line is shared for it.
+ */
+enum tcp_pressure
+tcp_pressure(const struct worker *w)
+{
+	struct tcp_worker *tw = &w->tcp->workers[w->id];
+	const struct rte_mempool *mp = w->mp;
+	enum tcp_pressure was = tw->pressure;
+	uint32_t left;
+
+	if (tw->pressure_ms == w->now_ms)
+		return was;
+	tw->pressure_ms = w->now_ms;
+	left = rte_mempool_get_ops(mp->ops_index)->get_count(mp);
+	if (left >= mp->size / 2)
+		tw->pressure = TCP_PRESSURE_NONE;
+	else if (left >= mp->size / 4)
+		tw->pressure = TCP_PRESSURE_SOME;
+	else
+		tw->pressure = left >= mp->size / 8 ? TCP_PRESSURE_HIGH : TCP_PRESSURE_FULL;
+	if (was < TCP_PRESSURE_HIGH && tw->pressure >= TCP_PRESSURE_HIGH)
+		tw->v[TCP_STAT_pressure_high]++;
+	return tw->pressure;
 }
 
 /** A racy peek: any thread with a reference. Nothing behind a pointer is looked at but what never changes. */

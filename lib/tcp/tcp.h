@@ -11,7 +11,8 @@
 struct tcp_conf {
 	struct key_secret secret; /* for ISNs (RFC 6528), timestamp offsets, cookies */
 	uint32_t time_wait_ms; /* 0: 60 s */
-	uint32_t recv_max, send_max; /* bytes buffered per conversation; 0: 256 KiB each */
+	uint32_t recv_max,
+		send_max; /* bytes that buffers of a conversation may grow to; 0: 4 MiB each */
 	uint32_t fin_wait_2_ms; /* orphan limit; 0: 60 s */
 	uint32_t rto_min_ms; /* 0: 200 */
 	uint32_t

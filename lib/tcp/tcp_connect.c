@@ -101,6 +101,8 @@ tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 		tc->ts_recent = p->tcp.ts_val;
 	tc->rcv_nxt = p->tcp.seq + 1;
 	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
+	tc->rcv_from = tc->rcv_nxt;
+	tc->rcv_from_ms = (uint16_t)w->now_ms;
 	tc->last_ack = tc->rcv_nxt;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(p->tcp.wnd >> tc->snd_wscale);
 	tc->snd_wl1 = p->tcp.seq;

@@ -115,12 +115,16 @@ tcp_check_rst(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		drop(w, m, DROP_TCP_RST);
 		return false;
 	}
+	/* RFC 1337 section 3 (a) */
+	if (tc->c.cn.state == TCP_TIME_WAIT) {
+		drop(w, m, DROP_TCP_RST);
+		return false;
+	}
 	TCP_COUNT(w, resets_in);
 	w->c.delivered++;
 	rte_pktmbuf_free(m);
 	/* After both FINs it changes nothing for the service. */
-	if (tc->c.cn.state == TCP_CLOSING || tc->c.cn.state == TCP_LAST_ACK ||
-		tc->c.cn.state == TCP_TIME_WAIT)
+	if (tc->c.cn.state == TCP_CLOSING || tc->c.cn.state == TCP_LAST_ACK)
 		tcp_end(w, tc, CONV_END_CLOSED);
 	else if (tc->c.cn.state == TCP_SYN_RECEIVED)
 		tcp_end(w, tc, CONV_END_REFUSED);
@@ -199,12 +203,15 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.time_wait_ms);
 		return true;
 	case TCP_LAST_ACK:
-		if (w->tcp->conf.last_ack_ms == 0) {
+		if (w->tcp->conf.last_ack_ms == 0 && tc->rcvq.head == NULL) {
 			tcp_end(w, tc, CONV_END_CLOSED);
 			return false;
 		}
+		/* What came before the peer's FIN is still to be read. */
 		tcp_state_set(w, tc, TCP_TIME_WAIT);
-		tc->misc_at = tcp_deadline(w, w->tcp->conf.last_ack_ms);
+		tc->misc_at = w->tcp->conf.last_ack_ms == 0
+			? 0
+			: tcp_deadline(w, w->tcp->conf.last_ack_ms);
 		return true;
 	default:
 		return true;

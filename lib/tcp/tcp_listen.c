@@ -211,6 +211,8 @@ tcp_half_open_fill(
 	tc->snd_una = tc->snd_nxt = tc->snd_end = h->iss + 1;
 	tc->rcv_nxt = tc->last_ack = h->irs + 1;
 	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
+	tc->rcv_from = tc->rcv_nxt;
+	tc->rcv_from_ms = (uint16_t)w->now_ms;
 	tc->ts_recent = h->ts_recent;
 	tc->ts_sent = tcp_ts_now(w, &c->cn.n.key) - w->now_ms + h->sent_ms;
 	if ((tc->flags & TCPF_WSCALE) != 0)

@@ -126,6 +126,7 @@ tcp_ooo_add(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	uint32_t start = pkt_of(m)->tcp.seq, end = start + m->pkt_len;
 	struct rte_mbuf **at = ooo_find(tc, start), *first = *at;
+	unsigned most;
 
 	/* Overlap with the run that starts at or before us, then with those behind. */
 	if (first != NULL && seq_le(run_of(first)->start, start)) {
@@ -144,7 +145,9 @@ tcp_ooo_add(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return;
 	}
-	if (tc->ooo_segs >= TCP_OOO_MAX || tc->ooo_runs >= TCP_OOO_RUNS_MAX) {
+	most = m->pkt_len <= TCP_MERGE_MAX ? TCP_OOO_SMALL : TCP_OOO_MAX;
+	if (tc->ooo_segs >= most || tc->ooo_runs >= TCP_OOO_RUNS_MAX ||
+		tcp_pressure(w) >= TCP_PRESSURE_HIGH) {
 		drop(w, m, DROP_TCP_MEMORY);
 		return;
 	}

@@ -75,8 +75,12 @@ enum tcp_state {
 #define TCP_REORDER_MAX     127
 #define TCP_CHALLENGE_MS    200 /* one challenge ACK in so many ms, ... */
 #define TCP_CHALLENGE_BURST 2000 /* ... saved up for this long (RFC 5961 section 7) */
-#define TCP_OOO_MAX         255 /* most segments kept out of order; each may hold a buffer */
+#define TCP_OOO_MAX         4095 /* most segments kept out of order; each may hold a buffer */
+#define TCP_OOO_SMALL       255 /* .. when short ones come no more (CVE-2018-5390) */
 #define TCP_OOO_RUNS_MAX    100
+#define TCP_BUF_INIT        (64u << 10) /* buffers of a conversation begin with so much, */
+#define TCP_BUF_HIGH        (16u << 10) /* may fall back to this, and to */
+#define TCP_BUF_FULL        (4u << 10) /* this: see enum tcp_pressure */
 #define TCP_SENDQ_MAX       2048 /* most segments queued to be sent, sent ones included */
 #define TCP_COPY_MAX        192 /* payloads up to this are copied behind their header */
 #define TCP_MERGE_MAX       512 /* payloads up to this are copied into the buffer before them */
@@ -153,7 +157,10 @@ struct tcp_conv {
 	/* Receive sequence space. */
 	uint32_t rcv_nxt;
 	uint32_t rcv_adv; /* right edge of the window that was promised */
-	uint32_t rcv_fin; /* where the peer's FIN stands, with TCPF_PEER_FIN_AT */
+	union {
+		uint32_t rcv_fin; /* where the peer's FIN stands, with TCPF_PEER_FIN_AT */
+		uint32_t rcv_from; /* before: first byte not read when a round trip began */
+	};
 	uint32_t last_ack; /* rcv_nxt when the last ACK was sent (RFC 7323 Last.ACK.sent) */
 	uint32_t rcvq_bytes;
 	uint32_t ts_recent;
@@ -168,16 +175,18 @@ struct tcp_conv {
 	uint16_t snd_wnd, snd_wnd_max; /* as in the header: to be shifted by snd_wscale */
 	uint16_t mss; /* the peer's: most bytes behind a header of 20, options count; see tcp_mss */
 	uint16_t rcv_mss; /* longest payload seen: what a full segment is */
-	uint16_t send_max_kib; /* most that is queued to be sent */
+	uint16_t send_max_kib; /* most that is queued to be sent, now */
 	uint16_t retransmits; /* saturates */
 	uint16_t ooo_stamp;
-	uint8_t ooo_segs, ooo_runs;
+	uint16_t rcv_from_ms; /* .. and when that was: low bits */
+	uint16_t ooo_segs : 12, recv_grown : 4; /* recv_grown: doublings of the receive buffer */
+	uint8_t ooo_runs;
 	uint8_t snd_wscale : 4, rcv_wscale : 4;
 	uint8_t backoff; /* of the retransmission or persist timer */
 	uint8_t retries; /* timeouts since the peer was last heard to make progress */
 	uint8_t reorder; /* segments that may overtake one that is not lost */
-	uint8_t end; /* enum conv_end, with TCPF_OVER */
-	uint8_t cc; /* congestion control: its place in the table */
+	uint8_t end : 4; /* enum conv_end, with TCPF_OVER */
+	uint8_t cc : 4; /* congestion control: its place in the table */
 };
 _Static_assert(sizeof(struct tcp_conv) <= 320, "an idle conversation is 5 cache lines");
 
@@ -292,6 +301,9 @@ struct tcp_sack_block {
 	X(time_waits)         \
 	X(time_wait_full)     \
 	X(time_wait_reused)   \
+	X(recv_grown)         \
+	X(send_grown)         \
+	X(pressure_high)      \
 	X(path_mtu_falls)     \
 	X(black_holes)        \
 	X(soft_errors)        \
@@ -332,6 +344,14 @@ enum tcp_stat {
 	X(TIME_WAIT, SYN_RECEIVED, "time_wait_syn_received")           \
 	X(TIME_WAIT, CLOSED, "time_wait_closed")
 
+/** How short packet buffers are: what conversations may hold follows. */
+enum tcp_pressure {
+	TCP_PRESSURE_NONE,
+	TCP_PRESSURE_SOME, /* half is in use: no buffer of a conversation grows */
+	TCP_PRESSURE_HIGH, /* three quarters: TCP_BUF_HIGH for each, nothing out of order */
+	TCP_PRESSURE_FULL, /* seven eighths: TCP_BUF_FULL, even if more was promised */
+};
+
 /** What TCP keeps per worker: written by it alone. */
 struct tcp_worker {
 	uint64_t v[TCP_STAT_MAX];
@@ -339,6 +359,8 @@ struct tcp_worker {
 	/* The last duplicate that came to the conversation that the worker is inside of; empty: none.
 	 * Told by its next ACK (RFC 2883), forgotten when the worker leaves it. */
 	struct tcp_sack_block dup;
+	uint32_t pressure_ms; /* when it was looked up */
+	enum tcp_pressure pressure;
 } __rte_cache_aligned;
 
 struct tcp {
@@ -520,6 +542,7 @@ void tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t
 uint16_t tcp_mss_ours(const struct path *p, const struct key *k);
 uint16_t tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss);
 bool tcp_may_challenge(struct worker *w, uint32_t *at);
+enum tcp_pressure tcp_pressure(const struct worker *w);
 
 /* ---- tcp_reset.c ---- */
 

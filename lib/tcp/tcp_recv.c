@@ -6,6 +6,9 @@
  */
 #include "tcp_priv.h"
 
+#define RTT_GUESS_MS 100 /* nothing was measured yet */
+#define CLOCKS_MS    100 /* workers' clocks differ by less */
+
 /** The window field speaks in steps; round up, so that an edge that was promised is not taken back. */
 static uint32_t
 tcp_window_round(const struct tcp_conv *tc, uint32_t wnd)
@@ -15,11 +18,20 @@ tcp_window_round(const struct tcp_conv *tc, uint32_t wnd)
 	return (wnd + step - 1) & ~(step - 1);
 }
 
+/** What our buffer holds: more by and by (tcp_recv_measure), less when mbufs run short. */
+static uint32_t
+tcp_recv_most(const struct worker *w, const struct tcp_conv *tc)
+{
+	uint32_t most = RTE_MIN(w->tcp->conf.recv_max, TCP_BUF_INIT << tc->recv_grown);
+
+	return tcp_pressure(w) < TCP_PRESSURE_HIGH ? most : RTE_MIN(most, TCP_BUF_HIGH);
+}
+
 /** Room in our buffer. */
 static uint32_t
 tcp_recv_room(const struct worker *w, const struct tcp_conv *tc)
 {
-	uint32_t most = w->tcp->conf.recv_max;
+	uint32_t most = tcp_recv_most(w, tc);
 
 	return tc->rcvq_bytes < most ? most - tc->rcvq_bytes : 0;
 }
@@ -31,7 +43,7 @@ tcp_recv_room(const struct worker *w, const struct tcp_conv *tc)
 uint32_t
 tcp_window(const struct worker *w, const struct tcp_conv *tc)
 {
-	uint32_t most = w->tcp->conf.recv_max, room = tcp_recv_room(w, tc);
+	uint32_t most = tcp_recv_most(w, tc), room = tcp_recv_room(w, tc);
 	uint32_t now = tcp_rcv_wnd(tc), up;
 
 	if (room >= now + RTE_MIN(most / 2, (uint32_t)tc->rcv_mss))
@@ -50,7 +62,7 @@ tcp_window(const struct worker *w, const struct tcp_conv *tc)
 bool
 tcp_window_worth(const struct worker *w, const struct tcp_conv *tc)
 {
-	uint32_t most = w->tcp->conf.recv_max;
+	uint32_t most = tcp_recv_most(w, tc);
 	uint32_t was = tcp_rcv_wnd(tc), is = tcp_window(w, tc);
 
 	if (is <= was || was >= most / 8)
@@ -117,6 +129,12 @@ tcp_recv_cut(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 void
 tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
+	/* The last buffers are for those who read. It was promised, but comes again. */
+	if (tc->rcvq_bytes >= TCP_BUF_FULL && tcp_pressure(w) == TCP_PRESSURE_FULL) {
+		tc->flags |= TCPF_ACK_NOW;
+		drop(w, m, DROP_TCP_MEMORY);
+		return;
+	}
 	if (pkt_of(m)->data_len > tc->rcv_mss)
 		tc->rcv_mss = pkt_of(m)->data_len;
 	m = tcp_recv_cut(w, tc, m);
@@ -141,6 +159,29 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		tcp_recv_append(w, tc, m);
 }
 
+/**
+ * Dynamic right-sizing: a sender that has filled half of our buffer in a round trip may double its window in the
+ * next one (slow start), so the buffer doubles ahead of it, if the service takes what comes.
+ */
+static void
+tcp_recv_measure(struct worker *w, struct tcp_conv *tc)
+{
+	uint32_t read = tc->rcv_nxt - tc->rcvq_bytes, most = TCP_BUF_INIT << tc->recv_grown;
+	uint32_t rtt = tc->srtt_us == 0 ? RTT_GUESS_MS : RTE_MAX(tc->srtt_us / 8000, 1u);
+	uint16_t ms = (uint16_t)(w->now_ms - tc->rcv_from_ms);
+
+	/* What seems long ago may be another worker's clock, a little ahead. */
+	if ((tc->flags & TCPF_PEER_FIN_AT) != 0 || ms < rtt || ms > UINT16_MAX - CLOCKS_MS)
+		return;
+	if (read - tc->rcv_from >= most / 2 && ms <= 2 * rtt + 1 && most < w->tcp->conf.recv_max &&
+		tcp_pressure(w) == TCP_PRESSURE_NONE) {
+		tc->recv_grown++;
+		TCP_COUNT(w, recv_grown);
+	}
+	tc->rcv_from = read;
+	tc->rcv_from_ms = (uint16_t)w->now_ms;
+}
+
 /** @see struct proto: read */
 struct rte_mbuf *
 tcp_read(struct worker *w, struct conv *c)
@@ -149,7 +190,6 @@ tcp_read(struct worker *w, struct conv *c)
 	struct rte_mbuf *m = pktq_pop(&tc->rcvq);
 	struct pkt *p;
 
-	(void)w;
 	if (m == NULL)
 		return NULL;
 	p = pkt_of(m);
@@ -157,6 +197,7 @@ tcp_read(struct worker *w, struct conv *c)
 	p->data_len = (uint16_t)m->pkt_len;
 	tc->rcvq_bytes -= m->pkt_len;
 	tc->flags |= TCPF_WINDOW;
+	tcp_recv_measure(w, tc);
 	return m;
 }
 

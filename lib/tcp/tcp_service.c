@@ -150,19 +150,51 @@ tcp_serve(struct worker *w, struct tcp_conv *tc)
 	return tcp_serve_data(w, tc) && tcp_serve_shutdown(w, tc);
 }
 
+/**
+ * What a service may queue follows what the network takes: twice the congestion window, so that there is always a
+ * window's worth behind the one in flight; and what there is of mbufs.
+ */
+static void
+tcp_send_limit(struct worker *w, struct tcp_conv *tc)
+{
+	uint32_t now = (uint32_t)tc->send_max_kib << 10, most = w->tcp->conf.send_max;
+
+	switch (tcp_pressure(w)) {
+	case TCP_PRESSURE_NONE:
+		most = RTE_MIN(most, 2 * RTE_MIN(tc->cwnd, most));
+		if ((tc->flags & TCPF_BLOCKED) == 0 || most <= now)
+			return;
+		TCP_COUNT(w, send_grown);
+		break;
+	case TCP_PRESSURE_SOME:
+		return;
+	case TCP_PRESSURE_HIGH:
+		most = RTE_MIN(now, TCP_BUF_HIGH);
+		break;
+	case TCP_PRESSURE_FULL:
+		most = RTE_MIN(now, TCP_BUF_FULL);
+		break;
+	}
+	tc->send_max_kib = (uint16_t)(most >> 10);
+}
+
 /** @see struct proto: flush */
 void
 tcp_flush(struct worker *w, struct conv *c)
 {
 	struct tcp_conv *tc = tcp_conv(c);
 
+	tcp_send_limit(w, tc);
 	if (!tcp_serve(w, tc))
 		return;
 	if (c->cn.state >= TCP_ESTABLISHED)
 		tcp_output(w, tc);
 	tcp_note_dup(w, 0, 0);
 	if (c->cn.state == TCP_TIME_WAIT && tc->rcvq.head == NULL) {
-		tcp_time_wait_enter(w, tc);
+		if (tc->misc_at == 0) /* it was over before all was read */
+			tcp_end(w, tc, CONV_END_CLOSED);
+		else
+			tcp_time_wait_enter(w, tc);
 		return;
 	}
 	tcp_timer_arm(w, tc);

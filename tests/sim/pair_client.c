@@ -49,7 +49,11 @@ pair_client_send(struct worker *w, struct conv *c)
 			return;
 		k->sent += len;
 	}
-	if (k->sent == k->total)
+	if (k->sent < k->total)
+		return;
+	if (k->eof)
+		c->proto->close(w, c);
+	else
 		c->proto->shutdown(w, c);
 }
 
@@ -88,10 +92,9 @@ pair_client_shutdown(struct worker *w, struct conv *c)
 
 	pair_client_recv(w, c);
 	k->eof = true;
+	/* Else the partner may have less to say than we; if it has left, a reset will tell. */
 	if (k->sent == k->total)
 		c->proto->close(w, c);
-	else
-		c->proto->hangup(w, c, CONV_END_HANGUP); /* the partner has left */
 }
 
 static void

@@ -341,6 +341,33 @@ test_time_wait_waits_for_reader(void **state)
 	wire_close(w);
 }
 
+/* LAST-ACK, too, leaves what was received to be read; a late RST (RFC 1337) does not take it away. */
+static void
+test_last_ack_waits_for_reader(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&deaf, &k);
+
+	(void)state;
+	wire_send(&k, ACK | FIN, 1, 1, 300);
+	wire_expect(&k, ACK, 1, 302, 0);
+	wire_shutdown(&k);
+	wire_expect(&k, FIN | ACK, 1, 302, 0);
+	wire_state(&k, "LAST-ACK");
+	wire_send(&k, ACK, 302, 2, 0);
+	assert_int_equal(k.hangups, 0);
+	wire_send(&k, RST, 302, 0, 0);
+	wire_run(w, 100000);
+	assert_int_equal(k.hangups, 0);
+	wire_read(&k);
+	assert_int_equal(k.read, 300);
+	assert_int_equal(k.hangups, 1);
+	assert_int_equal(k.why, CONV_END_CLOSED);
+	wire_state(&k, "");
+	wire_silent(w);
+	wire_close(w);
+}
+
 static void
 go_time_wait(struct wire_conn *k)
 {
@@ -516,6 +543,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_fin_wait_2_limit),
 		cmocka_unit_test(test_hangup),
 		cmocka_unit_test(test_time_wait_waits_for_reader),
+		cmocka_unit_test(test_last_ack_waits_for_reader),
 		cmocka_unit_test(test_time_wait_reuse_by_timestamp),
 		cmocka_unit_test(test_time_wait_reuse_by_sequence),
 		cmocka_unit_test(test_time_wait_reuse_by_first_timestamp),

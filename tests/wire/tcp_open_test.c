@@ -43,7 +43,7 @@ test_options_of_syn_ack(void **state)
 	wire_send(&k, SYN, 0, 0, 0);
 	s = wire_expect(&k, SYN | ACK, 0, 1, 0);
 	assert_int_equal(s.mss, 1460);
-	assert_int_equal(s.wscale, 3); /* 256 KiB */
+	assert_int_equal(s.wscale, 7); /* 4 MiB */
 	assert_int_equal(s.wnd, 65535); /* not scaled on a SYN */
 	assert_true(s.sack_ok);
 	assert_true(s.ts);
@@ -291,7 +291,7 @@ test_active(void **state)
 	s = wire_expect(&k, SYN, 0, WIRE_ANY, 0);
 	assert_int_equal(s.raw_ack, 0);
 	assert_int_equal(s.mss, 1460);
-	assert_int_equal(s.wscale, 3);
+	assert_int_equal(s.wscale, 7);
 	assert_true(s.sack_ok && s.ts);
 	wire_state(&k, "SYN-SENT");
 	wire_send(&k, SYN | ACK, 0, 1, 0);
