@@ -249,29 +249,6 @@ tcp_half_open_done(struct worker *w, struct listener *l)
 	LISTENER_ADD(w, l, accepted, 1);
 }
 
-/** A conversation of the handshake that m ends, not in the table yet. @return NULL: refused, and counted so */
-static struct conv_node *
-tcp_half_open_conv(struct worker *w, const struct tcp_half_open *h, const struct pkt *p)
-{
-	struct conv_node *cn = conv_alloc(w, NODE_CONV, &h->cn.n.key, h->cn.n.hash);
-
-	if (cn == NULL)
-		LISTENER_ADD(w, h->l, refused, 1);
-	else
-		tcp_half_open_fill(w, h, (struct tcp_conv *)cn, p);
-	return cn;
-}
-
-/** It is in the table. */
-static void
-tcp_half_open_done(struct worker *w, struct listener *l)
-{
-	tcp_state_step(w, TCP_SYN_RECEIVED, TCP_ESTABLISHED);
-	TCP_COUNT(w, passive_opens);
-	TCP_COUNT(w, established);
-	LISTENER_ADD(w, l, accepted, 1);
-}
-
 /** Fifth: the ACK of our SYN: a conversation takes the call's place, and m is its first segment. Consumes m. */
 static void
 tcp_half_open_ack(struct worker *w, struct tcp_half_open *h, struct rte_mbuf *m)
