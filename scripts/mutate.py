@@ -9,6 +9,7 @@ The sample follows from the seed. Works in copies of the tree under a temporary 
 """
 import argparse
 import collections
+import filecmp
 import os
 import random
 import re
@@ -26,13 +27,17 @@ EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
 WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test",
         "wire/tcp_attack_test"]
 UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
-           "unit/arp_test", "unit/ndp_test", "unit/neigh_test", "unit/ip_route_test", "unit/ip_worker_test",
+           "unit/arp_test", "unit/ndp_test", "unit/neigh_test", "unit/ip_route_test", "unit/ip_ifc_test", "unit/ip_cksum_test", "unit/ip_worker_test",
            "unit/fragments_test", "unit/udp_test", "unit/udp_path_test"]
 SIM = ["sim/sim_echo"]
-FIRST = {  # by the file's name: what is tried before all else
+FIRST = {  # by the file's name: what is tried before all else; later, those that killed most mutants of the file
     "tcp_opt": ["unit/tcp_opt_test"], "tcp_ooo": ["unit/tcp_ooo_test"], "arp": ["unit/arp_test"], "ndp": ["unit/ndp_test"],
-    "neigh": ["unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"],
-    "ip6_input": ["unit/ip6_input_test"], "ip_output": ["unit/ip_output_test"], "ip_frag_out": ["unit/ip_output_test"],
+    "neigh": ["unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"], "icmp6": ["unit/icmp_test"],
+    "ip6_input": ["unit/ip6_input_test"], "ip_cksum": ["unit/ip_cksum_test"],
+    "ip_priv": ["unit/ip_cksum_test"], "ip_output": ["unit/ip_output_test"], "ip_frag_out": ["unit/ip_output_test"],
+    "ip": ["unit/ip_worker_test"], "worker": ["unit/ip_worker_test"], "drop": ["unit/ip_worker_test"],
+    "ip_input": ["unit/ip_input_test"], "ip_mbuf": ["unit/ip_input_test"], "ip_ifc": ["unit/ip_ifc_test"],
+    "ip_path": ["unit/ip_output_test"], "ip_tick": ["unit/ndp_test"], "ip_joined": ["unit/ip6_input_test"],
     "tcp_sack": ["wire/tcp_loss_test"], "tcp_recovery": ["wire/tcp_loss_test"], "tcp_listen": ["wire/tcp_open_test"],
     "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"],
 }
@@ -40,14 +45,15 @@ TIMEOUT = 60  # seconds for one test; a mutant that hangs one is killed
 
 COMPARE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&"}
 TOKEN = re.compile(r"""
-    (?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|->|<<=?|>>=?)
+    (?P<skip>/\*.*?\*/|//[^\n]*|\b(?:assert|_Static_assert|LOG)\s*\([^;]*;|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|->|<<=?|>>=?)
   | (?P<compare><=|>=|==|!=|&&|\|\||<|>)
   | (?P<seq>\bseq_l[te]\b)
   | (?P<bool>\b(?:true|false)\b)
   | (?P<number>\b(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*\b)
   | (?P<ret>\breturn\b[^;{}]*;)
 """, re.X | re.S)
-NO_LINE = re.compile(r"^\s*(#\s*(include|pragma|if|else|endif|undef)|assert\(|_Static_assert|LOG|X\()")
+NO_LINE = re.compile(r"^\s*#\s*(include|pragma|if|else|endif|undef)")
+TYPE = r"\b(?:u?int\d+_t|char|bool|unsigned|int|size_t|struct\s+\w+)\b"
 
 
 def line_of(text, at):
@@ -61,12 +67,30 @@ def whole_line(text, at):
 
 
 def changed_number(old):
+    """Small numbers grow by one. Others change by a factor, since nobody could see a timeout of 2001 ms for 2000; one bit less
+    for those that are all ones, whose top may be cut off anyway."""
     digits, suffix = re.fullmatch(r"(\w*?)([uUlL]*)", old).groups()
     try:
         n = int(digits, 16 if digits[:2] in ("0x", "0X") else 10)
     except ValueError:
         return None
-    return (hex(n + 1) if digits[:2] in ("0x", "0X") else str(n + 1)) + suffix
+    if n < 16:
+        n += 1
+    elif n & (n + 1) == 0:
+        n >>= 1
+    else:
+        n = 2 * n + 1
+    return (hex(n) if digits[:2] in ("0x", "0X") else str(n)) + suffix
+
+
+def is_array_size(text, at):
+    """The number is the size of an array that is declared here, not an index."""
+    statement = re.split(r"[;{}]", text[max(0, at - 300):at])[-1]
+    if not re.search(r"\w\[[^\]]*$", statement):
+        return False
+    before = re.sub(r"\[[^\]]*$", "", statement)
+    return bool(re.search(TYPE + r"[\s*]*\w+(\[\w*\])*$", before) or
+                re.match(r"\s*(?:(?:static|const|_Atomic)\s+)*" + TYPE + r"[^=()]*$", before))
 
 
 def is_early(text, end):
@@ -97,7 +121,7 @@ def mutants_of(path, text):
             new = {"seq_lt": "seq_le", "seq_le": "seq_lt"}[old]
         elif kind == "bool":
             new = {"true": "false", "false": "true"}[old]
-        elif kind == "number":
+        elif kind == "number" and not is_array_size(text, m.start()):
             new = changed_number(old)
         elif kind == "ret":
             if is_early(text, m.end()):
@@ -128,25 +152,29 @@ def all_mutants(folders):
     return found
 
 
-def tests_for(path):
+def tests_for(path, suites):
     stem = os.path.splitext(os.path.basename(path))[0]
     order = FIRST.get(stem, []) + (WIRE + SIM + UNIT_IP if path.startswith("lib/tcp") else UNIT_IP + WIRE + SIM)
-    return list(dict.fromkeys(order))
+    return [t for t in dict.fromkeys(order) if t.split("/")[0] in suites]
 
 
 class Copy:
     """A tree of its own in which mutants are made."""
 
-    def __init__(self, root, number):
+    def __init__(self, root, number, suites):
+        self.suites = suites
         self.dir = os.path.join(root, str(number))
+        self.kills = collections.Counter()
         files = subprocess.run(["git", "-C", HERE, "ls-files"], capture_output=True, text=True, check=True).stdout.split()
         for f in files:
-            to = os.path.join(self.dir, f)
+            source, to = os.path.join(HERE, f), os.path.join(self.dir, f)
             os.makedirs(os.path.dirname(to), exist_ok=True)
-            shutil.copy2(os.path.join(HERE, f), to)
+            if not (os.path.exists(to) and filecmp.cmp(source, to, shallow=False)):
+                shutil.copy(source, to)
         self.build = os.path.join(self.dir, "build")
-        subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=1"], check=True,
-                       stdout=subprocess.DEVNULL)
+        if not os.path.exists(os.path.join(self.build, "build.ninja")):
+            subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=0"], check=True,
+                           stdout=subprocess.DEVNULL)
 
     def make(self, test):
         return subprocess.run(["ninja", "-C", self.build, "-j1", "tests/" + test], stdout=subprocess.DEVNULL,
@@ -172,10 +200,11 @@ class Copy:
         with open(file, "w") as f:
             f.write(text[:mutant.at] + mutant.new + text[mutant.end:])
         try:
-            for test in tests_for(mutant.path):
+            for test in sorted(tests_for(mutant.path, self.suites), key=lambda t: -self.kills[mutant.path, t]):
                 if not self.make(test):
                     return "invalid"
                 if not self.passes(test):
+                    self.kills[mutant.path, test] += 1
                     return "killed by " + test
             return "survived"
         finally:
@@ -201,6 +230,8 @@ def main():
     p.add_argument("--minutes", type=float, default=0, help="stop trying new ones after so long; 0: never")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     p.add_argument("--only", default="", help="only files whose path holds this")
+    p.add_argument("--suites", default="unit,wire,sim", help="only tests of these")
+    p.add_argument("--keep", default="", help="folder for the copies, kept for the next run; else a temporary one")
     p.add_argument("folders", nargs="*", default=["lib/tcp", "lib/ip"])
     a = p.parse_args()
     todo = [m for m in all_mutants(a.folders) if a.only in m.path]
@@ -209,11 +240,13 @@ def main():
     todo = todo[:a.count]
     end = time.monotonic() + a.minutes * 60 if a.minutes else None
     lock, results = threading.Lock(), []
-    root = tempfile.mkdtemp(prefix="convd-mutate-")
+    suites = a.suites.split(",")
+    root = a.keep or tempfile.mkdtemp(prefix="convd-mutate-")
+    tests = list(dict.fromkeys(t for m in todo for t in tests_for(m.path, suites)))
 
     def work(number):
-        copy = Copy(root, number)
-        bad = copy.warm(list(dict.fromkeys(WIRE + UNIT_IP + SIM + [t for ts in FIRST.values() for t in ts])))
+        copy = Copy(root, number, suites)
+        bad = copy.warm(tests)
         if bad:
             sys.exit(f"mutate: these fail as they are: {', '.join(bad)}")
         while True:
@@ -231,7 +264,8 @@ def main():
         t.start()
     for t in threads:
         t.join()
-    shutil.rmtree(root, ignore_errors=True)
+    if not a.keep:
+        shutil.rmtree(root, ignore_errors=True)
     return report(results)
 
 

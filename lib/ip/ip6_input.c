@@ -45,16 +45,20 @@ ip6_at(const struct ip6_walk *k)
 	return rte_pktmbuf_mtod_offset(k->m, const uint8_t *, k->off);
 }
 
-/* Drop the packet; code >= 0: and say why, off the place of the fault. */
 static void
-ip6_refuse(struct worker *w, struct ip6_walk *k, enum drop_reason r, int code, uint16_t off)
+ip6_drop(struct worker *w, struct ip6_walk *k, enum drop_reason r)
 {
-	if (code >= 0)
-		icmp_send_error(w, k->m,
-			(struct icmp_what){ICMP6_PARAMETER, (uint8_t)code,
-				(uint32_t)off - pkt_of(k->m)->l3_off});
 	drop(w, k->m, r);
 	k->m = NULL;
+}
+
+/* Drop the packet and tell its sender why: code, and off, the place of the fault. */
+static void
+ip6_refuse(struct worker *w, struct ip6_walk *k, enum drop_reason r, uint8_t code, uint16_t off)
+{
+	icmp_send_error(w, k->m,
+		(struct icmp_what){ICMP6_PARAMETER, code, (uint32_t)off - pkt_of(k->m)->l3_off});
+	ip6_drop(w, k, r);
 }
 
 /* Make len bytes from the walk's place on contiguous; false: it ended here. */
@@ -62,8 +66,7 @@ static bool
 ip6_need(struct worker *w, struct ip6_walk *k, uint32_t len)
 {
 	if (k->m->pkt_len < k->off + len) {
-		drop(w, k->m, DROP_IP6_EXTENSION);
-		k->m = NULL;
+		ip6_drop(w, k, DROP_IP6_EXTENSION);
 		return false;
 	}
 	k->m = ip_pull(w, k->m, (uint16_t)(k->off + len));
@@ -86,14 +89,15 @@ ip6_options(struct worker *w, struct ip6_walk *k, uint16_t len)
 			continue;
 		}
 		if (at + 2 > len || at + 2 + o[1] > len || n == IP6_OPTIONS_MAX) {
-			ip6_refuse(w, k, DROP_IP6_EXTENSION, -1, 0);
+			ip6_drop(w, k, DROP_IP6_EXTENSION);
 			return false;
 		}
 		if (*o >> 6 != 0) {
-			bool tell = *o >> 6 == 2 || (*o >> 6 == 3 && !group);
-
-			ip6_refuse(w, k, DROP_IP6_EXTENSION, tell ? ICMP6_OPTION : -1,
-				(uint16_t)(k->off + at));
+			if (*o >> 6 == 2 || (*o >> 6 == 3 && !group))
+				ip6_refuse(w, k, DROP_IP6_EXTENSION, ICMP6_OPTION,
+					(uint16_t)(k->off + at));
+			else
+				ip6_drop(w, k, DROP_IP6_EXTENSION);
 			return false;
 		}
 		at += 2 + o[1];
@@ -111,7 +115,7 @@ ip6_step(struct worker *w, struct ip6_walk *k)
 		return;
 	len = (uint16_t)((ip6_at(k)[1] + 1) * 8);
 	if (k->count == IP6_EXTENSIONS_MAX || k->off + len - l3 - 40 > IP6_EXTENSION_BYTES_MAX) {
-		ip6_refuse(w, k, DROP_IP6_EXTENSION, -1, 0);
+		ip6_drop(w, k, DROP_IP6_EXTENSION);
 		return;
 	}
 	if (!ip6_need(w, k, len))
@@ -183,11 +187,11 @@ ip6_fragment(struct worker *w, struct ip6_walk *k)
 		k->nh = *ip6_at(k);
 		k->off += 8;
 		if (k->count > IP6_EXTENSIONS_MAX)
-			ip6_refuse(w, k, DROP_IP6_EXTENSION, -1, 0);
+			ip6_drop(w, k, DROP_IP6_EXTENSION);
 		return;
 	}
 	if (len == 0) {
-		ip6_refuse(w, k, DROP_FRAG_BAD, -1, 0);
+		ip6_drop(w, k, DROP_FRAG_BAD);
 	} else if (more && len % 8 != 0) {
 		ip6_refuse(w, k, DROP_FRAG_BAD, ICMP6_FIELD, p->l3_off + 4);
 	} else if (offset + len + k->off - p->l3_off - 40 > 65535) {

@@ -60,10 +60,9 @@ ip_cksum_bytes(const void *data, uint32_t len)
 static inline uint16_t
 ip_cksum_pseudo(const uint8_t a[16], const uint8_t b[16], uint8_t proto, uint32_t len)
 {
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32(proto);
 
-	if (memcmp(a, mapped, 12) == 0)
+	if (ip_v4(a))
 		sum += ip_cksum_words(a + 12, 1) + ip_cksum_words(b + 12, 1);
 	else
 		sum += ip_cksum_words(a, 4) + ip_cksum_words(b, 4);

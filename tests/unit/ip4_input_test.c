@@ -420,6 +420,109 @@ joined_echo(void **state)
 	assert_memory_equal(f.b + f.l4, back, 8); /* its checksum was right */
 }
 
+/* Truncated is truncated, whatever stands behind the frame's end in its buffer. */
+static void
+truncated_header(void **state)
+{
+	udp(peer, us);
+	f.b[14] = 0x65;
+	for (f.len = 14; f.len < 34; f.len++)
+		test_expect_drop(&net, &f, DROP_IP4_SHORT);
+}
+
+/* Only 0/8, 127/8 and 224/3 are no host's (RFC 6890); a neighbour of theirs is. */
+static void
+hosts_beside_the_martians(void **state)
+{
+	static const char *const sources[] = {
+		"1.0.0.1", "126.255.255.254", "128.0.0.1", "223.255.255.254", "10.77.0.254"};
+
+	for (unsigned i = 0; i < RTE_DIM(sources); i++) {
+		udp(test_addr(sources[i]), us);
+		rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	}
+	udp(peer, test_addr("224.0.0.2"));
+	test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+}
+
+/* RFC 3168 section 5: 11 alone is "congestion experienced". */
+static void
+ecn_codepoints(void **state)
+{
+	for (unsigned ecn = 0; ecn < 4; ecn++) {
+		struct rte_mbuf *m;
+
+		udp(peer, us);
+		f.b[15] = (uint8_t)(0x40 | ecn);
+		test_frame_ip4_cksum(&f);
+		m = test_expect_up(&net, &f, PKT_UDP);
+		assert_int_equal(pkt_of(m)->flags, ecn == 3 ? PKT_CE : 0);
+		assert_int_equal(pkt_of(m)->tos, 0x40 | ecn);
+		rte_pktmbuf_free(m);
+	}
+}
+
+/* DF and the reserved bit make no fragment. */
+static void
+flags_of_a_whole_packet(void **state)
+{
+	for (unsigned bits = 0; bits < 4; bits++) {
+		udp(peer, us);
+		f.b[20] = (uint8_t)(bits << 6);
+		test_frame_ip4_cksum(&f);
+		rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	}
+}
+
+/* A header's checksum is believed to be good only if the port was said to look, and says so. */
+static void
+header_checksum_by_the_port(void **state)
+{
+	static const uint64_t marks[] = {0, RTE_MBUF_F_RX_IP_CKSUM_BAD, RTE_MBUF_F_RX_IP_CKSUM_NONE,
+		RTE_MBUF_F_RX_IP_CKSUM_GOOD};
+
+	for (unsigned can = 0; can < 2; can++) {
+		test_net_fini(&net);
+		test_net_init(&net, 1);
+		test_net_ip(&net, &(struct ip_offloads){.rx_ip_cksum = can != 0});
+		for (unsigned i = 0; i < RTE_DIM(marks); i++) {
+			struct rte_mbuf *m, *up = NULL;
+
+			udp(peer, us);
+			f.b[24] ^= 1;
+			m = test_mbuf(net.mp, f.b, f.len);
+			m->ol_flags |= marks[i];
+			assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up),
+				can != 0 && marks[i] == RTE_MBUF_F_RX_IP_CKSUM_GOOD);
+			if (up != NULL)
+				consume(&net.w[0], up);
+		}
+	}
+}
+
+/* The options end where the header does: what follows is not looked at as one. */
+static void
+options_end_with_the_header(void **state)
+{
+	struct rte_mbuf *m;
+
+	/* The first bytes of the UDP header, 0x83 0x03, would be a source route. */
+	with_options("\1\1\1\1", 4);
+	f.b[f.l4] = 0x83;
+	f.b[f.l4 + 1] = 3;
+	f.b[f.l4 + 6] = f.b[f.l4 + 7] = 0; /* no checksum */
+	m = test_expect_up(&net, &f, PKT_UDP);
+	assert_int_equal(pkt_of(m)->key.k.rport_be, htons(0x8303));
+	rte_pktmbuf_free(m);
+	/* The shortest option there is; one that ends with the header. */
+	with_options("\7\2\1\1", 4);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	with_options("\1\1\7\2", 4);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	with_options("\1\1\7\3", 4);
+	test_expect_drop(&net, &f, DROP_IP4_OPTION);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -441,6 +544,12 @@ main(void)
 		T(joined_datagram),
 		T(joined_too_long),
 		T(joined_echo),
+		T(truncated_header),
+		T(hosts_beside_the_martians),
+		T(ecn_codepoints),
+		T(flags_of_a_whole_packet),
+		T(header_checksum_by_the_port),
+		T(options_end_with_the_header),
 	};
 
 	test_eal("ip4_input");

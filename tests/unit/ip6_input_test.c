@@ -490,6 +490,203 @@ joined_echo(void **state)
 	assert_memory_equal(f.b + f.l4, back, 8);
 }
 
+/* RFC 7112: all headers up to the transport's are in the first fragment, 8 extensions at most. */
+static void
+first_fragments(void **state)
+{
+	static const struct {
+		uint8_t nh;
+		const char *bytes;
+		size_t n;
+		bool whole;
+	} cases[] = {{IPPROTO_UDP, "01234567", 8, true}, {IPPROTO_ICMPV6, "01234567", 8, true},
+		{IPPROTO_TCP, "0123456789abcdef", 16, false},
+		{IPPROTO_TCP, "0123456789abcdef01234567", 24, true},
+		{60, "\x11\0\1\4\0\0\0\0", 8, false},
+		{60,
+			"\x11\0\1\4\0\0\0\0"
+			"01234567",
+			16, true},
+		{60,
+			"\x11\1\1\14\0\0\0\0\0\0\0\0\0\0\0\0"
+			"01234567",
+			24, true},
+		{0, "\x11\0\1\4\0\0\0\0", 8, false}, {43, "\x11\0\1\4\0\0\0\0", 8, false},
+		{43,
+			"\x11\0\1\4\0\0\0\0"
+			"01234567",
+			16, true},
+		/* Of what we don't know only that it begins there. */
+		{132, "01234567", 8, true}, {60, "\x84\0\1\4\0\0\0\0", 8, true},
+		{60, "\x84\1\1\14\0\0\0\0", 8, false}};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		test_frame_ip(&f, peer, us, cases[i].nh, cases[i].bytes, cases[i].n);
+		fragment(0, true);
+		if (cases[i].whole)
+			rte_pktmbuf_free(test_expect_up(&net, &f, PKT_FRAGMENT));
+		else
+			expect_problem(DROP_IP6_EXTENSION, 3, 40);
+	}
+	udp(peer, us);
+	f.len -= 5;
+	f.b[19] = 8;
+	for (unsigned i = 0; i < 8; i++)
+		extend(60, padding, 8);
+	fragment(0, true);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_FRAGMENT));
+	udp(peer, us);
+	f.len -= 5;
+	f.b[19] = 8;
+	for (unsigned i = 0; i < 9; i++)
+		extend(60, padding, 8);
+	fragment(0, true);
+	expect_problem(DROP_IP6_EXTENSION, 3, 40);
+}
+
+/* RFC 8200 section 4.5: the whole datagram, unfragmentable headers included, has at most 65535 bytes. */
+static void
+last_fragment_ends_at_65535(void **state)
+{
+	static const uint8_t data[8];
+	struct rte_mbuf *m;
+
+	test_frame_ip(&f, peer, us, IPPROTO_UDP, data, 7);
+	fragment(65528, false);
+	m = test_expect_up(&net, &f, PKT_FRAGMENT);
+	assert_int_equal(pkt_of(m)->frag.offset, 65528);
+	assert_int_equal(pkt_of(m)->frag.more, 0);
+	rte_pktmbuf_free(m);
+	test_frame_ip(&f, peer, us, IPPROTO_UDP, data, 8);
+	fragment(65528, false);
+	expect_problem(DROP_FRAG_BAD, 0, 42);
+	test_frame_ip(&f, peer, us, IPPROTO_UDP, data, 7);
+	fragment(65520, false);
+	extend(60, padding, 8);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_FRAGMENT));
+	test_frame_ip(&f, peer, us, IPPROTO_UDP, data, 8);
+	fragment(65520, false);
+	extend(60, padding, 8);
+	expect_problem(DROP_FRAG_BAD, 0, 50);
+	/* In the middle: a multiple of 8, whatever the reserved bits (section 4.5: ignored). */
+	test_frame_ip(&f, peer, us, IPPROTO_UDP, data, 8);
+	fragment(64 | 6, true);
+	m = test_expect_up(&net, &f, PKT_FRAGMENT);
+	assert_int_equal(pkt_of(m)->frag.offset, 64);
+	assert_int_equal(pkt_of(m)->frag.more, 1);
+	rte_pktmbuf_free(m);
+}
+
+/* The limits of RFC 8504 section 5.3, to the byte: 512 of headers, 8 headers, atomic fragments too. */
+static void
+limits_to_the_byte(void **state)
+{
+	uint8_t large[256] = {0, 31, 1, 252};
+
+	udp(peer, us);
+	extend(60, large, 256);
+	extend(60, large, 256);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	extend(60, padding, 8);
+	test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+	udp(peer, us);
+	fragment(0, false);
+	for (unsigned i = 0; i < 7; i++)
+		extend(60, padding, 8);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	udp(peer, us);
+	fragment(0, false);
+	for (unsigned i = 0; i < 8; i++)
+		extend(60, padding, 8);
+	test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+	/* Nothing after the fragment header of a packet in one piece. */
+	udp(peer, us);
+	f.len = 54;
+	f.b[19] = 0;
+	for (unsigned n = 0; n < 8; n++) {
+		test_frame_ip(&f, peer, us, 44, "\x11\0\0\1\0\0\0", n);
+		test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+	}
+}
+
+static void
+options_at_the_edges(void **state)
+{
+	static const uint8_t good[][8] = {{0, 0, 1, 4, 0, 0, 0, 0}, {0, 0, 1, 2, 0, 0, 1, 0},
+		{0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 1, 3, 0x80, 0x80, 0x80},
+		{0, 0, 1, 0, 1, 0, 1, 0}};
+	static const uint8_t bad[][8] = {{0, 0, 1, 5, 0, 0, 0, 0}, {0, 0, 1, 3, 0, 0, 0, 1},
+		{0, 0, 0x40, 4, 0, 0, 0, 0}, {0, 0, 0, 0x41, 3, 0, 0, 0},
+		{0, 0, 1, 2, 0, 0, 0x40, 0}};
+
+	for (unsigned i = 0; i < RTE_DIM(good); i++) {
+		udp(peer, us);
+		extend(60, good[i], 8);
+		rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+		udp(peer, us);
+		extend(0, good[i], 8);
+		rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	}
+	for (unsigned i = 0; i < RTE_DIM(bad); i++) {
+		udp(peer, us);
+		extend(60, bad[i], 8);
+		test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+	}
+	/* At once behind the two fixed bytes. */
+	udp(peer, us);
+	extend(60, "\0\0\x80\4\0\0\0\0", 8);
+	expect_problem(DROP_IP6_EXTENSION, 2, 42);
+}
+
+/* Each byte of the groups that we are in counts (RFC 4291 section 2.7.1), and each of ::1. */
+static void
+almost_our_addresses(void **state)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct test_addr a = test_addr("ff02::1");
+
+		a.b[i] ^= 0x40;
+		udp(peer, a);
+		test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+		a = test_addr("ff02::1:ff00:2");
+		a.b[i] ^= 0x40;
+		udp(peer, a);
+		test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+		a = test_addr("::1");
+		a.b[i] ^= 0x40;
+		udp(peer, a);
+		test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+		udp(a, us);
+		rte_pktmbuf_free(test_expect_up(&net, &f, PKT_UDP));
+	}
+	/* The scope is the low half of the second byte: 0 and 1 never leave a host. */
+	udp(peer, test_addr("ff11::1"));
+	test_expect_drop(&net, &f, DROP_IP_MARTIAN);
+	udp(peer, test_addr("ff10::1"));
+	test_expect_drop(&net, &f, DROP_IP_MARTIAN);
+	udp(peer, test_addr("fe01::1"));
+	test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+	/* The last three bytes of an IPv4 address make no group of ours. */
+	udp(peer, test_addr("ff02::1:ff4d:2"));
+	test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
+}
+
+static void
+ecn_codepoints(void **state)
+{
+	for (unsigned ecn = 0; ecn < 4; ecn++) {
+		struct rte_mbuf *m;
+
+		udp(peer, us);
+		f.b[14] = 0x64;
+		f.b[15] = (uint8_t)(ecn << 4 | 0xf); /* the low half is the flow label's */
+		m = test_expect_up(&net, &f, PKT_UDP);
+		assert_int_equal(pkt_of(m)->flags, ecn == 3 ? PKT_V6 | PKT_CE : PKT_V6);
+		assert_int_equal(pkt_of(m)->tos, 0x40 | ecn);
+		rte_pktmbuf_free(m);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -513,6 +710,12 @@ main(void)
 		T(bad_fragments),
 		T(joined_datagram),
 		T(joined_echo),
+		T(first_fragments),
+		T(last_fragment_ends_at_65535),
+		T(limits_to_the_byte),
+		T(options_at_the_edges),
+		T(almost_our_addresses),
+		T(ecn_codepoints),
 	};
 
 	test_eal("ip6_input");
