@@ -12,7 +12,8 @@
 
 #define IP_RATE_DEFAULT       1000
 #define IP_NEIGHBOURS_DEFAULT 4096
-#define IP_TOKEN              256u /* one token in a bucket's units */
+#define IP_TOKEN              1000000u /* one token in a bucket's units: a microsecond's worth each */
+#define IP_BUCKET_FULL_US     16000000 /* in that time any bucket is full */
 
 static int
 ip_init(struct ip *ip, const struct ip_conf *conf)
@@ -89,33 +90,27 @@ ip_changed(struct ip *ip)
 
 /*
  * Take a token. Both the bucket's size and the price are drawn at random around their means, so
- * that nobody can count answers to learn what else was answered (CVE-2020-25705).
+ * that nobody can count answers to learn what else was answered (CVE-2020-25705). A price stands
+ * until it is paid: who tries often does not find a cheap one.
  */
 bool
 ip_bucket_take(struct worker *w, struct ip_bucket *b, uint32_t rate)
 {
-	uint64_t elapsed_us = w->now_us - b->at_us, full;
-	uint64_t r = worker_random(w);
-	uint32_t price;
+	uint64_t elapsed_us = RTE_MIN(w->now_us - b->at_us, (uint64_t)IP_BUCKET_FULL_US);
 
-	if (b->at_us == 0 || elapsed_us > 1000000)
-		elapsed_us = 1000000;
-	full = b->tokens + elapsed_us * rate * IP_TOKEN / 1000000;
-	if (full >= b->size) {
+	b->at_us = w->now_us;
+	b->tokens += elapsed_us * rate;
+	if (b->tokens >= b->size) {
 		/* Between a tenth and a fifth of a second's worth, at least 6 tokens. */
-		uint32_t mean = RTE_MAX(rate / 10, 6u) * IP_TOKEN;
+		uint64_t mean = (uint64_t)RTE_MAX(rate / 10, 6u) * IP_TOKEN;
 
-		b->size = mean + (uint32_t)(r >> 32) % mean;
-		full = RTE_MIN(full, b->size);
+		b->size = mean + worker_random(w) % mean;
+		b->tokens = RTE_MIN(b->tokens, b->size);
 	}
-	/* Time that made no whole unit yet is kept: at_us moves only when tokens were added. */
-	if (full != b->tokens || b->at_us == 0)
-		b->at_us = w->now_us;
-	b->tokens = (uint32_t)full;
-	price = IP_TOKEN / 2 + (uint32_t)r % (IP_TOKEN + 1);
-	if (b->tokens < price)
+	if (b->tokens < b->price)
 		return false;
-	b->tokens -= price;
+	b->tokens -= b->price;
+	b->price = IP_TOKEN / 2 + (uint32_t)(worker_random(w) % IP_TOKEN);
 	return true;
 }
 

@@ -78,11 +78,12 @@ enum ip_stat {
 	IP_STAT_MAX
 };
 
-/* A token bucket; counts in 1/256 of a token. Its owner's thread only. */
+/* A token bucket; counts in millionths of a token. Its owner's thread only. */
 struct ip_bucket {
 	uint64_t at_us; /* filled up to then */
-	uint32_t tokens;
-	uint32_t size; /* drawn anew whenever it is full */
+	uint64_t tokens;
+	uint64_t size; /* drawn anew whenever it is full */
+	uint32_t price; /* of the next token; drawn anew whenever it was paid */
 };
 
 struct ip_ifc_count {

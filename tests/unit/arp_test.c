@@ -271,6 +271,127 @@ announcements(void **state)
 	assert_int_equal(test_ip_stat(&net, "arp_announcements_out"), 3);
 }
 
+/* Who was asked is reachable; an answer to somebody else, or for somebody else, confirms nothing. */
+static void
+only_answers_to_us_confirm(void **state)
+{
+	static const struct {
+		uint8_t tha;
+		const char *tpa;
+		bool confirms;
+	} cases[] = {{1, "10.77.0.2", true}, {9, "10.77.0.2", false}, {1, "10.77.0.3", false}};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		uint8_t tha[6] = {2, 0, 0, 0, 0, cases[i].tha};
+		uint64_t failed = test_ip_stat(&net, "neigh_failed");
+		struct test_addr who = test_addr("10.77.0.20");
+
+		who.b[15] += (uint8_t)i;
+		test_net_peer(&net, who, test_mac_peer);
+		test_frame_arp(&f, 2, who, test_mac_peer, test_addr(cases[i].tpa), tha);
+		memcpy(f.b, test_mac_us, 6);
+		test_expect_consumed(&net, &f);
+		/* Not confirmed it is probed soon, and found to be gone; confirmed it stays 15 s at least. */
+		for (unsigned t = 0; t < 140; t++) {
+			assert_int_equal(send_udp(who, "x", 1), 0);
+			test_net_advance(&net, 100000);
+			ip_tick(&net.w[0]);
+			test_net_discard(&net);
+		}
+		assert_int_equal(test_ip_stat(&net, "neigh_failed") > failed, !cases[i].confirms);
+	}
+}
+
+/* Requests and answers are counted as what they are; the sender's address decides who is learned. */
+static void
+counted(void **state)
+{
+	test_frame_arp(&f, 1, peer, test_mac_peer, us, no_mac);
+	test_expect_consumed(&net, &f);
+	test_frame_arp(&f, 2, peer, test_mac_peer, us, test_mac_us);
+	test_expect_consumed(&net, &f);
+	test_expect_consumed(&net, &f);
+	assert_int_equal(test_ip_stat(&net, "arp_requests_in"), 1);
+	assert_int_equal(test_ip_stat(&net, "arp_replies_in"), 2);
+	assert_int_equal(test_ip_stat(&net, "arp_replies_out"), 1);
+	test_net_discard(&net);
+	assert_int_equal(send_udp(test_addr("10.77.0.10"), "x", 1), 0);
+	test_net_flush(&net);
+	assert_int_equal(test_ip_stat(&net, "arp_requests_out"), 1);
+}
+
+/* A link of 1.0.0.0 to 223.255.255.255: whoever has an address there is learned, groups are not. */
+static void
+edges_of_what_is_learned(void **state)
+{
+	static const struct {
+		const char *addr;
+		bool learned;
+	} cases[] = {{"1.0.0.1", true}, {"0.0.0.1", false}, {"126.0.0.1", true},
+		{"127.0.0.1", false}, {"128.0.0.1", true}, {"223.0.0.1", true},
+		{"224.0.0.1", false}, {"254.0.0.1", false}};
+
+	assert_int_equal(ip_address_add(net.ip, 0, test_addr("10.0.0.1").b, 0), 0);
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		uint64_t before = test_ip_stat(&net, "neigh_created");
+
+		test_frame_arp(&f, 1, test_addr(cases[i].addr), test_mac_peer, us, no_mac);
+		test_expect_consumed(&net, &f);
+		test_net_discard(&net);
+		assert_int_equal(test_ip_stat(&net, "neigh_created"), before + cases[i].learned);
+	}
+}
+
+/* RFC 5227 section 2.4: the first conflict is defended at once, even in the first milliseconds. */
+static void
+defence_interval(void **state)
+{
+	static const unsigned at_ms[] = {0, 9900, 10100, 19000, 21000};
+	static const bool defended[] = {true, false, true, false, true};
+	unsigned now = 0;
+
+	for (unsigned i = 0; i < RTE_DIM(at_ms); i++) {
+		test_net_advance(&net, (at_ms[i] - now) * UINT64_C(1000));
+		now = at_ms[i];
+		test_frame_arp(&f, 1, us, other_mac, us, no_mac);
+		assert_null(test_input(&net, &f));
+		assert_int_equal(test_net_discard(&net), defended[i]);
+	}
+}
+
+/* Our address of another interface, claimed on this link: dropped, and not defended here. */
+static void
+address_of_another_link(void **state)
+{
+	struct ip_ifc_conf conf = {.name = "wan", .mtu = 1500};
+
+	memcpy(&conf.mac, test_mac_us, 6);
+	conf.mac.addr_bytes[5] = 0x11;
+	assert_int_equal(ip_ifc_add(net.ip, &conf), 1);
+	assert_int_equal(ip_address_add(net.ip, 1, test_addr("192.0.2.2").b, 24), 0);
+	test_frame_arp(&f, 1, test_addr("192.0.2.2"), other_mac, us, no_mac);
+	test_expect_drop(&net, &f, DROP_ARP_SPOOF);
+	assert_int_equal(test_ip_stat(&net, "arp_conflicts"), 0);
+}
+
+/* Without buffers nothing is sent, and nothing is counted as sent. */
+static void
+without_buffers(void **state)
+{
+	test_frame_arp(&f, 1, peer, test_mac_peer, us, no_mac);
+	{
+		struct rte_mbuf *m = test_mbuf(net.mp, f.b, f.len), *up = NULL;
+
+		test_starve(net.mp_small);
+		assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up), 0);
+		ip_announce(&net.w[0]);
+		test_feed(net.mp_small);
+	}
+	assert_int_equal(test_ip_stat(&net, "arp_replies_out"), 0);
+	assert_int_equal(test_ip_stat(&net, "arp_announcements_out"), 0);
+	assert_int_equal(net.w[0].c.tx_no_mbuf, 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -289,6 +410,12 @@ main(void)
 		T(split_at_every_byte),
 		T(conflicts_are_defended),
 		T(announcements),
+		T(only_answers_to_us_confirm),
+		T(counted),
+		T(edges_of_what_is_learned),
+		T(defence_interval),
+		T(address_of_another_link),
+		T(without_buffers),
 	};
 
 	test_eal("arp");

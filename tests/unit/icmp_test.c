@@ -95,7 +95,10 @@ error_is_mapped_to_its_conversation(void **state)
 		assert_int_equal(p->icmp.code, v6 ? 4 : 3);
 		assert_int_equal(p->icmp.hard, 1);
 		assert_int_equal(p->icmp.too_big, 0);
+		assert_int_equal(p->data_off, p->l4_off + 8 + (v6 ? 40 : 20));
+		assert_int_equal(p->data_len, 8);
 		rte_pktmbuf_free(m);
+		assert_int_equal(test_ip_stat(&net, "icmp_errors_in"), v6 + 1);
 	}
 }
 
@@ -109,15 +112,21 @@ hard_and_soft(void **state)
 	} cases[] = {{false, 3, 0, false}, {false, 3, 1, false}, {false, 3, 2, true},
 		{false, 3, 3, true}, {false, 3, 13, false}, {false, 11, 0, false},
 		{false, 12, 0, false}, {true, 1, 0, false}, {true, 1, 3, false}, {true, 1, 4, true},
-		{true, 3, 0, false}, {true, 4, 1, true}, {true, 4, 0, false}};
+		{true, 3, 0, false}, {true, 4, 1, true}, {true, 4, 0, false}, {false, 11, 4, false},
+		{false, 11, 2, false}, {false, 12, 3, false}, {true, 3, 1, false},
+		{true, 4, 4, false}, {true, 4, 2, false}, {true, 1, 1, false}};
 
 	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
 		struct rte_mbuf *m;
 
 		quote_tcp(cases[i].v6);
-		error(cases[i].v6, cases[i].type, cases[i].code, 0, 60);
+		error(cases[i].v6, cases[i].type, cases[i].code, 0x12345678, 60);
 		m = test_expect_up(&net, &f, PKT_ICMP_ERROR);
 		assert_int_equal(pkt_of(m)->icmp.hard, cases[i].hard);
+		assert_int_equal(pkt_of(m)->icmp.too_big, 0);
+		assert_int_equal(pkt_of(m)->icmp.mtu, 0);
+		assert_int_equal(pkt_of(m)->icmp.type, cases[i].type);
+		assert_int_equal(pkt_of(m)->icmp.code, cases[i].code);
 		rte_pktmbuf_free(m);
 	}
 }
@@ -144,7 +153,9 @@ packet_too_big(void **state)
 		uint16_t total;
 		uint32_t plateau;
 	} cases[] = {{1500, 1492}, {1492, 1006}, {1006, 508}, {508, 296}, {296, 68}, {40, 68},
-		{9000, 8166}, {65000, 32000}};
+		{9000, 8166}, {65000, 32000}, {32001, 32000}, {32000, 17914}, {17914, 8166},
+		{8166, 4352}, {4352, 2002}, {2002, 1492}, {1007, 1006}, {509, 508}, {297, 296},
+		{0, 68}};
 
 	quote_tcp(false);
 	assert_int_equal(too_big(false, 1400), 1400);
@@ -517,6 +528,165 @@ errors_without_buffers(void **state)
 	assert_int_equal(net.w[0].c.drops[DROP_NO_MBUF], 1);
 }
 
+/* RFC 1624 against a sum made anew: any content, the reply's is right. Its class is the request's, but
+ * nothing of ECN is echoed (RFC 3168), and its TTL is our own (RFC 1122 section 3.2.2.6). */
+static void
+echo_of_anything(void **state)
+{
+	for (unsigned i = 0; i < 4000; i++) {
+		bool v6 = (i & 1) != 0;
+		uint8_t body[8 + 16] = {v6 ? 128 : 8};
+		size_t len;
+
+		if (i % 100 < 2)
+			test_net_peer(&net, peer(v6), test_mac_peer);
+		for (unsigned b = 4; b < sizeof(body); b++)
+			body[b] = i < 64 ? 0xff : (uint8_t)worker_random(&net.w[0]);
+		if (i < 64)
+			body[5] = (uint8_t)(i * 4);
+		test_frame_icmp(&f, peer(v6), us(v6), 3, body, sizeof(body));
+		f.b[14] = v6 ? 0x6b : 0x45;
+		f.b[15] = v6 ? 0xb0 : 0xbb;
+		if (!v6)
+			test_frame_ip4_cksum(&f);
+		test_expect_consumed(&net, &f);
+		len = test_expect_sent(&net, out);
+		assert_int_equal(len, f.len);
+		assert_true(test_l4_cksum_ok(out + 14, len - 14));
+		assert_memory_equal(out + len - 20, body + 4, 20);
+		assert_int_equal(out[15], v6 ? 0x80 : 0xb8);
+		assert_int_equal(out[14], v6 ? 0x6b : 0x45);
+		assert_int_equal(out[14 + (v6 ? 7 : 8)], 64);
+		test_net_advance(&net, 10000);
+	}
+	assert_int_equal(test_ip_stat(&net, "icmp_echoes"), 4000);
+}
+
+/* A link-local peer is answered on the link that it is on (RFC 4007): echo and error. */
+static void
+link_local_peer(void **state)
+{
+	struct test_addr from = test_addr("fe80::9"), to = test_addr("fe80::ff:fe00:1");
+	uint8_t body[16] = {128};
+	struct rte_mbuf *m;
+
+	test_net_peer(&net, from, test_mac_peer);
+	test_frame_icmp(&f, from, to, 64, body, sizeof(body));
+	test_expect_consumed(&net, &f);
+	assert_int_equal(test_expect_sent(&net, out), f.len);
+	assert_memory_equal(out + 22, to.b, 16);
+	test_frame_udp(&f, from, to, 1, 2, NULL, 0);
+	m = test_expect_up(&net, &f, PKT_UDP);
+	ip_send_error(&net.w[0], m, IP_ERROR_PORT);
+	rte_pktmbuf_free(m);
+	assert_int_equal(test_expect_sent(&net, out), 62 + 48);
+	assert_memory_equal(out + 38, from.b, 16);
+}
+
+/* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e): no error about an error, nor about a redirect;
+ * about a question or its answer there may be one. */
+static void
+errors_about_icmp(void **state)
+{
+	static const struct {
+		bool v6;
+		uint8_t type;
+		bool told;
+	} cases[] = {{false, 0, true}, {false, 3, false}, {false, 5, false}, {false, 7, false},
+		{false, 8, true}, {false, 9, false}, {false, 12, false}, {false, 13, true},
+		{false, 18, true}, {true, 1, false}, {true, 127, false}, {true, 128, true},
+		{true, 129, true}, {true, 136, true}, {true, 137, false}, {true, 138, true}};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		bool v6 = cases[i].v6;
+		uint8_t body[16] = {44, 0, 0, 0};
+		struct rte_mbuf *m;
+
+		test_net_advance(&net, 1000000);
+		test_net_peer(&net, peer(v6), test_mac_peer);
+		if (v6) {
+			memcpy(body, "\x3a\0\0\1\1\2\3\4", 8);
+			body[8] = cases[i].type;
+			test_frame_ip(&f, peer(v6), us(v6), 44, body, 16);
+		} else {
+			body[0] = cases[i].type;
+			test_frame_ip(&f, peer(v6), us(v6), IPPROTO_ICMP, body, 16);
+			f.b[20] = 0x20;
+			test_frame_ip4_cksum(&f);
+		}
+		m = test_expect_up(&net, &f, PKT_FRAGMENT);
+		ip_send_error(&net.w[0], m, IP_ERROR_REASSEMBLY);
+		rte_pktmbuf_free(m);
+		assert_int_equal(test_net_discard(&net), cases[i].told);
+	}
+}
+
+/* RFC 4443 section 3.3: the first piece came, the rest did not in time. */
+static void
+reassembly_time_exceeded_v6(void **state)
+{
+	uint8_t body[16] = {IPPROTO_UDP, 0, 0, 1, 1, 2, 3, 4};
+	struct rte_mbuf *m;
+
+	test_net_peer(&net, peer(true), test_mac_peer);
+	test_frame_ip(&f, peer(true), us(true), 44, body, 16);
+	m = test_expect_up(&net, &f, PKT_FRAGMENT);
+	ip_send_error(&net.w[0], m, IP_ERROR_REASSEMBLY);
+	rte_pktmbuf_free(m);
+	assert_int_equal(test_expect_sent(&net, out), 54 + 8 + 56);
+	assert_memory_equal(out + 54, "\3\1", 2);
+	assert_memory_equal(out + 58, "\0\0\0\0", 4);
+	assert_memory_equal(out + 62, f.b + 14, 56);
+}
+
+/* What is quoted ends in, or just behind, its fragment header. */
+static void
+quoted_fragment_is_cut(void **state)
+{
+	uint8_t frag[8] = {IPPROTO_UDP, 0, 0, 1, 1, 2, 3, 4};
+
+	test_frame_udp(&inner, us(true), peer(true), 7, 4000, "12345678", 8);
+	memmove(inner.b + 62, inner.b + 54, 16);
+	memcpy(inner.b + 54, frag, 8);
+	inner.b[20] = 44;
+	for (size_t n = 40; n < 56; n++) {
+		error(true, 1, 0, 0, n);
+		test_expect_drop(&net, &f, DROP_ICMP_NO_CONV);
+	}
+	error(true, 1, 0, 0, 56);
+	rte_pktmbuf_free(test_expect_up(&net, &f, PKT_ICMP_ERROR));
+	quote_tcp(true);
+	inner.b[14] = 0x40;
+	error(true, 1, 0, 0, 60);
+	test_expect_drop(&net, &f, DROP_ICMP_NO_CONV);
+}
+
+/* A quoted header with all the options there can be, in any two segments. */
+static void
+quoted_options(void **state)
+{
+	struct test_tcp t = {.sport = 80, .dport = 5555, .seq = 0xdeadbeef};
+
+	test_frame_tcp(&inner, us(false), peer(false), &t, NULL, 0);
+	memmove(inner.b + 14 + 60, inner.b + 34, 20);
+	memset(inner.b + 34, 1, 40);
+	inner.b[14] = 0x4f;
+	error(false, 3, 1, 0, 68);
+	for (size_t cut = 0; cut <= f.len; cut++) {
+		struct rte_mbuf *m = test_mbuf_exact(net.mp, f.b, f.len, &cut, 1), *up = NULL;
+
+		assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up), 1);
+		assert_int_equal(pkt_of(up)->icmp.seq, 0xdeadbeef);
+		assert_int_equal(pkt_of(up)->key.k.lport_be, htons(80));
+		assert_int_equal(pkt_of(up)->key.k.rport_be, htons(5555));
+		net.w[0].c.delivered++;
+		rte_pktmbuf_free(up);
+	}
+	/* A header as long as can be, and its ports just not there. */
+	error(false, 3, 1, 0, 67);
+	test_expect_drop(&net, &f, DROP_ICMP_SHORT);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -539,6 +709,12 @@ main(void)
 		T(reassembly_time_exceeded),
 		T(error_rates),
 		T(errors_without_buffers),
+		T(echo_of_anything),
+		T(link_local_peer),
+		T(errors_about_icmp),
+		T(reassembly_time_exceeded_v6),
+		T(quoted_fragment_is_cut),
+		T(quoted_options),
 	};
 
 	test_eal("icmp");

@@ -687,6 +687,17 @@ ecn_codepoints(void **state)
 	}
 }
 
+/* As long as no address of ours may be used, there is none to complain from. */
+static void
+nobody_complains(void **state)
+{
+	ip_announce(&net.w[0]);
+	test_net_discard(&net);
+	udp(peer, test_addr("ff02::1"));
+	extend(60, "\0\0\x80\4\0\0\0\0", 8);
+	test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -716,6 +727,7 @@ main(void)
 		T(options_at_the_edges),
 		T(almost_our_addresses),
 		T(ecn_codepoints),
+		T(nobody_complains),
 	};
 
 	test_eal("ip6_input");

@@ -193,7 +193,7 @@ static void
 bytes_of_the_wire(void **state)
 {
 	static const uint8_t b[4] = {0x12, 0x84, 0xa6, 0x78};
-	uint8_t w[4];
+	uint8_t w[6] = {0, 0, 0, 0, 0xee, 0xee};
 
 	assert_int_equal(ip_get16(b), 0x1284);
 	assert_int_equal(ip_get32(b), 0x1284a678);
@@ -201,7 +201,9 @@ bytes_of_the_wire(void **state)
 	ip_put16(w + 2, 0xa678);
 	assert_memory_equal(w, b, 4);
 	ip_put32(w, 0x78a68412);
-	assert_memory_equal(w, "\x78\xa6\x84\x12", 4);
+	assert_memory_equal(w, "\x78\xa6\x84\x12\xee\xee", 6);
+	ip_put16(w, 0x0102);
+	assert_memory_equal(w, "\1\2\x84\x12", 4);
 }
 
 /* A buffer may be written to if nobody else holds it and its bytes are its own. */

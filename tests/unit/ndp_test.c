@@ -578,6 +578,162 @@ mld_query_is_answered(void **state)
 	test_expect_drop(&net, &f, DROP_ICMP_TYPE);
 }
 
+/* RFC 4861 sections 6.1.2, 7.1.1: the shortest message there can be, and one byte less. */
+static void
+shortest_messages(void **state)
+{
+	static const struct {
+		uint8_t type;
+		size_t least;
+	} cases[] = {{135, 24}, {136, 24}, {134, 16}};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		uint8_t b[24] = {cases[i].type, 0, 0, 0, 0x40};
+
+		memcpy(b + 8, cases[i].type == 135 ? us.b : peer.b, 16);
+		test_frame_icmp(&f, peer_local, local, 255, b, cases[i].least);
+		test_expect_consumed(&net, &f);
+		test_net_discard(&net);
+		test_frame_icmp(&f, peer_local, local, 255, b, cases[i].least - 1);
+		test_expect_drop(&net, &f, DROP_NDP_BAD);
+	}
+	assert_int_equal(test_ip_stat(&net, "ndp_solicitations_in"), 1);
+	assert_int_equal(test_ip_stat(&net, "ndp_advertisements_in"), 1);
+	assert_int_equal(test_ip_stat(&net, "ndp_router_advertisements_in"), 1);
+	assert_int_equal(test_ip_stat(&net, "ndp_advertisements_out"), 1);
+}
+
+/* A solicitation with these options. */
+static void
+solicit_with(const uint8_t *options, size_t n)
+{
+	uint8_t b[24 + 1600] = {135};
+
+	memcpy(b + 8, us.b, 16);
+	memcpy(b + 24, options, n);
+	test_frame_icmp(&f, peer, us, 255, b, 24 + n);
+}
+
+/* RFC 4861 section 4.6: unknown options are skipped; a MAC is taken from an option of 8 bytes only. */
+static void
+options(void **state)
+{
+	static uint8_t many[1600];
+	static const uint8_t after_unknown[] = {14, 1, 1, 2, 3, 4, 5, 6, 13, 2, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 2};
+	static const uint8_t longer[16] = {1, 2, 2, 0, 0, 0, 0, 2};
+	static const uint8_t target[8] = {2, 1, 2, 0, 0, 0, 0, 2};
+	static const uint8_t none[8] = {1, 1}, group[8] = {2, 1, 1};
+
+	solicit_with(longer, 16);
+	test_expect_consumed(&net, &f);
+	solicit_with(target, 8);
+	test_expect_consumed(&net, &f);
+	assert_int_equal(test_ip_stat(&net, "neigh_created"), 0);
+	solicit_with(none, 8);
+	f.b[0] = 2;
+	test_net_discard(&net);
+	test_expect_drop(&net, &f, DROP_NDP_BAD);
+	solicit_with(group, 8);
+	test_expect_drop(&net, &f, DROP_NDP_BAD);
+	/* Half an option at the end. */
+	solicit_with(target, 1);
+	test_expect_drop(&net, &f, DROP_NDP_BAD);
+	solicit_with(after_unknown, sizeof(after_unknown));
+	test_expect_consumed(&net, &f);
+	expect_message(us, peer, test_mac_peer, 136, 0x60, us, 2);
+	assert_int_equal(test_ip_stat(&net, "neigh_created"), 1);
+	/* Up to 1500 bytes, which is more than any router or host says. */
+	for (size_t i = 0; i < sizeof(many); i += 8) {
+		many[i] = 14;
+		many[i + 1] = 1;
+	}
+	solicit_with(many, 1472);
+	test_expect_consumed(&net, &f);
+	test_net_discard(&net);
+	solicit_with(many, 1480);
+	test_expect_drop(&net, &f, DROP_NDP_BAD);
+}
+
+/* RFC 4862 section 5.4.3: a probe goes to the solicited-node group of its target; each byte counts. */
+static void
+probes_go_to_their_group(void **state)
+{
+	for (unsigned i = 0; i < 13; i++) {
+		solicit(any, solicited_node(us), us, NULL);
+		f.b[38 + i] ^= 0x20;
+		test_frame_l4_cksum(&f);
+		assert_null(test_input(&net, &f));
+	}
+	/* To all nodes, which we hear: it is malformed. */
+	solicit(any, all, us, NULL);
+	test_expect_drop(&net, &f, DROP_NDP_BAD);
+	expect_nothing();
+	assert_int_equal(test_ip_stat(&net, "ndp_solicitations_in"), 0);
+}
+
+/* RFC 3810 section 5.2: one record for each group, the number of them, nothing else. */
+static void
+mld_report_bytes(void **state)
+{
+	uint8_t query[28] = {130}, want[48] = {143, [7] = 2, [8] = 4, [28] = 4};
+
+	memcpy(want + 12, solicited_node(local).b, 16);
+	memcpy(want + 32, solicited_node(us).b, 16);
+	assert_int_equal(ip_address_add(net.ip, 0, test_addr("10.77.0.2").b, 24), 0);
+	test_frame_icmp(&f, peer_local, all, 1, query, sizeof(query));
+	test_expect_consumed(&net, &f);
+	assert_int_equal(test_expect_sent(&net, out), 14 + 40 + 8 + 48);
+	assert_memory_equal(out + 14, "\x60\0\0\0\0\x38\0\1", 8);
+	want[2] = out[64];
+	want[3] = out[65];
+	assert_memory_equal(out + 62, want, 48);
+	assert_memory_equal(out + 38, test_addr("ff02::16").b, 16);
+	assert_memory_equal(out, "\x33\x33\0\0\0\x16", 6);
+	assert_int_equal(test_ip_stat(&net, "mld_reports_out"), 1);
+}
+
+/* RFC 4862 section 5.4.5: two announcements follow, 2 s apart (RFC 4861 section 7.2.6). */
+static void
+announced_twice(void **state)
+{
+	unsigned at_ms[8], n = 0;
+
+	ip_announce(&net.w[0]);
+	test_net_discard(&net);
+	for (unsigned t = 0; t < 200; t++) {
+		struct rte_mbuf *m;
+
+		test_net_advance(&net, 50000);
+		ip_tick(&net.w[0]);
+		while ((m = test_net_sent(&net, NULL)) != NULL) {
+			test_bytes(m, out);
+			rte_pktmbuf_free(m);
+			assert_int_equal(out[54], 136);
+			if (memcmp(out + 62, us.b, 16) != 0)
+				continue;
+			assert_true(n < 8);
+			at_ms[n++] = (t + 1) * 50;
+		}
+	}
+	assert_int_equal(n, 2);
+	assert_int_equal(at_ms[0], 1000);
+	assert_int_equal(at_ms[1], 3000);
+}
+
+/* Once an address is ours, somebody else's advertisement takes it from us no more. */
+static void
+advertisement_of_our_address(void **state)
+{
+	bool is_duplicate;
+
+	message(peer, all, 136, 0x20, us, 2, other_mac);
+	test_expect_consumed(&net, &f);
+	assert_false(tentative(us, &is_duplicate));
+	assert_false(is_duplicate);
+	assert_int_equal(test_ip_stat(&net, "ndp_dad_failures"), 0);
+}
+
 #define T(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TR(name) cmocka_unit_test_setup_teardown(name, setup_ra, teardown)
 
@@ -602,6 +758,12 @@ main(void)
 		T(routers_are_ignored_unless_asked_for),
 		TR(router_solicitations),
 		T(mld_query_is_answered),
+		TR(shortest_messages),
+		T(options),
+		T(probes_go_to_their_group),
+		T(mld_report_bytes),
+		T(announced_twice),
+		T(advertisement_of_our_address),
 	};
 
 	test_eal("ndp");
