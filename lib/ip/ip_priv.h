@@ -195,7 +195,7 @@ struct neigh_table {
 	rte_spinlock_t lock;
 	uint32_t count, incomplete, queued; /* under lock */
 	uint32_t hand; /* tick: next bucket */
-	uint64_t hand_us; /* tick: when it last moved */
+	uint64_t hand_us; /* tick: up to when it has moved */
 };
 
 struct ip {

@@ -153,7 +153,6 @@ neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], uint32_t *
 {
 	struct neigh_hash h = neigh_hash(ip, ifc, addr);
 
-	*ret_gen = 0;
 	return neigh_look(ip, &h, ifc, addr, ret_gen);
 }
 
@@ -437,7 +436,8 @@ neigh_solicit(
 }
 
 /* Let m wait for e's answer; the oldest goes if there are too many (RFC 1122 section 2.3.2.2: at
- * least the latest one is kept). Returns what must be dropped. Under the lock. */
+ * least the latest one is kept, so no more than one for each incomplete entry are over the common
+ * limit). Returns what must be dropped. Under the lock. */
 static struct rte_mbuf *
 neigh_enqueue(struct neigh_table *t, struct neigh *e, struct rte_mbuf *m)
 {
@@ -447,8 +447,6 @@ neigh_enqueue(struct neigh_table *t, struct neigh *e, struct rte_mbuf *m)
 		old = pktq_pop(&e->queue);
 		e->nqueue--;
 		t->queued--;
-	} else if (t->queued >= t->limit_queued + t->limit_incomplete) {
-		return m; /* one each and the common budget: all gone */
 	}
 	pktq_push(&e->queue, m);
 	e->nqueue++;
@@ -526,6 +524,7 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE),
 				w->now_ms + NEIGH_RETRANS_MS);
 			e->tries = 1;
+			atomic_store_explicit(&e->used, 1, memory_order_relaxed);
 			ask = true;
 		}
 	}
@@ -650,7 +649,7 @@ neigh_tick(struct worker *w)
 
 	if (n == 0)
 		return;
-	t->hand_us = w->now_us;
+	t->hand_us += n * NEIGH_SCAN_US / (t->mask + 1);
 	for (n = RTE_MIN(n, (uint64_t)t->mask + 1); n > 0; n--) {
 		neigh_tick_bucket(w, t->hand);
 		t->hand = (t->hand + 1) & t->mask;
