@@ -21,25 +21,23 @@ ip_frag_append(struct worker *w, struct rte_mbuf *h, struct ip_cursor *c, uint32
 	struct rte_mbuf *tail = h;
 
 	while (len > 0) {
-		uint16_t n = (uint16_t)RTE_MIN(len, (uint32_t)(c->seg->data_len - c->off));
+		struct rte_mbuf *i = ip_header_mbuf(w);
+		uint16_t n;
 
-		if (n > 0) {
-			struct rte_mbuf *i = ip_header_mbuf(w);
-
-			if (i == NULL)
-				return false;
-			rte_pktmbuf_attach(i, c->seg);
-			i->data_off += c->off;
-			i->data_len = n;
-			tail->next = i;
-			tail = i;
-			h->nb_segs++;
-			h->pkt_len += n;
-			c->off += n;
-			len -= n;
-		}
-		if (c->off == c->seg->data_len && len > 0)
+		if (i == NULL)
+			return false;
+		while (c->off == c->seg->data_len)
 			*c = (struct ip_cursor){c->seg->next, 0};
+		n = (uint16_t)RTE_MIN(len, (uint32_t)(c->seg->data_len - c->off));
+		rte_pktmbuf_attach(i, c->seg);
+		i->data_off += c->off;
+		i->data_len = n;
+		tail->next = i;
+		tail = i;
+		h->nb_segs++;
+		h->pkt_len += n;
+		c->off += n;
+		len -= n;
 	}
 	return true;
 }

@@ -171,16 +171,16 @@ neigh_get(const struct neigh *e)
 	return atomic_load_explicit(&e->word, memory_order_relaxed);
 }
 
-/* Change the state of a live entry; keeps the number of incomplete ones. */
+/* Change the state of a live entry; keeps the number of incomplete ones. A state that ends by itself
+ * is given its next_ms by the caller. */
 static void
-neigh_turn(struct neigh_table *t, struct neigh *e, uint64_t word, uint32_t next_ms)
+neigh_turn(struct neigh_table *t, struct neigh *e, uint64_t word)
 {
 	if (neigh_state(neigh_get(e)) == NEIGH_INCOMPLETE)
 		t->incomplete--;
 	if (neigh_state(word) == NEIGH_INCOMPLETE)
 		t->incomplete++;
 	e->tries = 0;
-	e->next_ms = next_ms;
 	neigh_set(e, word);
 }
 
@@ -203,7 +203,7 @@ neigh_release(struct neigh_table *t, uint32_t at)
 	struct neigh *e = &t->entries[at];
 	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_relaxed);
 
-	neigh_turn(t, e, neigh_word(NULL, NEIGH_FREE), 0);
+	neigh_turn(t, e, neigh_word(NULL, NEIGH_FREE));
 	/* Release: after the word; see the top of this file. */
 	atomic_store_explicit(&e->gen, gen + 2, memory_order_release);
 	atomic_store_explicit(
@@ -336,10 +336,12 @@ neigh_make(struct worker *w, const struct neigh_hash *h, unsigned ifc, const uin
 	return c.at;
 }
 
-static uint32_t
-neigh_reachable_until(struct worker *w)
+/* RFC 4861 section 6.3.2: half to one and a half of the mean. */
+static void
+neigh_confirm(struct worker *w, struct neigh *e, const struct rte_ether_addr *mac)
 {
-	return w->now_ms + NEIGH_REACHABLE_MS / 2 +
+	neigh_turn(&w->ip->neigh, e, neigh_word(mac, NEIGH_REACHABLE));
+	e->next_ms = w->now_ms + NEIGH_REACHABLE_MS / 2 +
 		(uint32_t)(worker_random(w) % NEIGH_REACHABLE_MS);
 }
 
@@ -358,14 +360,13 @@ neigh_update(struct worker *w, struct neigh *e, const struct rte_ether_addr *mac
 		differs = true;
 	} else if (differs && (flags & NEIGH_OVERRIDE) == 0) {
 		if (neigh_state(word) == NEIGH_REACHABLE)
-			neigh_turn(t, e, neigh_word(&old, NEIGH_STALE), 0);
+			neigh_turn(t, e, neigh_word(&old, NEIGH_STALE));
 		return;
 	}
 	if ((flags & NEIGH_SOLICITED) != 0)
-		neigh_turn(t, e, neigh_word(differs ? mac : &old, NEIGH_REACHABLE),
-			neigh_reachable_until(w));
+		neigh_confirm(w, e, differs ? mac : &old);
 	else if (differs)
-		neigh_turn(t, e, neigh_word(mac, NEIGH_STALE), 0);
+		neigh_turn(t, e, neigh_word(mac, NEIGH_STALE));
 }
 
 /* End of what runs under the lock. */
@@ -417,7 +418,7 @@ neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	} else if ((flags & NEIGH_CREATE) != 0 && mac != NULL) {
 		at = neigh_make(w, &h, ifc, addr, false, &lost);
 		if (at != NEIGH_NONE)
-			neigh_turn(t, &t->entries[at], neigh_word(mac, NEIGH_STALE), 0);
+			neigh_turn(t, &t->entries[at], neigh_word(mac, NEIGH_STALE));
 	}
 	rte_spinlock_unlock(&t->lock);
 	neigh_drop_queue(w, &lost);
@@ -469,7 +470,8 @@ neigh_use(struct worker *w, struct neigh *e, uint32_t gen)
 		neigh_state(word) == NEIGH_STALE) {
 		struct rte_ether_addr mac = neigh_mac(word);
 
-		neigh_turn(t, e, neigh_word(&mac, NEIGH_DELAY), w->now_ms + NEIGH_DELAY_MS);
+		neigh_turn(t, e, neigh_word(&mac, NEIGH_DELAY));
+		e->next_ms = w->now_ms + NEIGH_DELAY_MS;
 	}
 	rte_spinlock_unlock(&t->lock);
 }
@@ -521,8 +523,8 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 			struct neigh *e = &t->entries[p->neigh];
 
 			p->neigh_gen = atomic_load_explicit(&e->gen, memory_order_relaxed);
-			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE),
-				w->now_ms + NEIGH_RETRANS_MS);
+			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE));
+			e->next_ms = w->now_ms + NEIGH_RETRANS_MS;
 			e->tries = 1;
 			atomic_store_explicit(&e->used, 1, memory_order_relaxed);
 			ask = true;
@@ -597,12 +599,12 @@ neigh_age(struct worker *w, uint32_t at, struct neigh_deed *d)
 	switch (neigh_state(neigh_get(e))) {
 	case NEIGH_REACHABLE:
 		if (ip_past(w->now_ms, e->next_ms))
-			neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE), 0);
+			neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE));
 		break;
 	case NEIGH_DELAY:
 		if (!ip_past(w->now_ms, e->next_ms))
 			break;
-		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE), w->now_ms);
+		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE));
 		__attribute__((fallthrough));
 	case NEIGH_PROBE:
 	case NEIGH_INCOMPLETE:
@@ -670,7 +672,7 @@ neigh_link_up(struct ip *ip, unsigned ifc)
 
 			if (neigh_state(neigh_get(e)) == NEIGH_REACHABLE &&
 				atomic_load_explicit(&e->ifc, memory_order_relaxed) == ifc)
-				neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE), 0);
+				neigh_turn(t, e, neigh_word(&mac, NEIGH_STALE));
 		}
 		rte_spinlock_unlock(&t->lock);
 	}

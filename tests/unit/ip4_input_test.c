@@ -523,6 +523,28 @@ options_end_with_the_header(void **state)
 	test_expect_drop(&net, &f, DROP_IP4_OPTION);
 }
 
+/* The first piece's buffer is somebody else's, too, and there is no other for the joined header. */
+static void
+joined_without_buffers(void **state)
+{
+	struct rte_mbuf *a, *b, *held;
+
+	fragment(0, 64, true);
+	a = test_expect_up(&net, &f, PKT_FRAGMENT);
+	held = rte_pktmbuf_clone(a, net.mp_small);
+	fragment(64, 44, false);
+	b = test_expect_up(&net, &f, PKT_FRAGMENT);
+	net.w[0].c.delivered--;
+	a = chain(a, b);
+	test_starve(net.mp_small);
+	test_starve(net.mp);
+	assert_null(ip_input_joined(&net.w[0], a));
+	test_feed(net.mp);
+	test_feed(net.mp_small);
+	rte_pktmbuf_free(held);
+	assert_int_equal(net.w[0].c.drops[DROP_NO_MBUF], 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -550,6 +572,7 @@ main(void)
 		T(flags_of_a_whole_packet),
 		T(header_checksum_by_the_port),
 		T(options_end_with_the_header),
+		T(joined_without_buffers),
 	};
 
 	test_eal("ip4_input");

@@ -593,6 +593,53 @@ fragments_wait_for_the_neighbour(void **state)
 	assert_memory_equal(back + 8, b + 8, n - 8);
 }
 
+/* Offload or not, of the transport's header only the checksum field is written to. */
+static void
+only_the_checksum_is_written(void **state)
+{
+	static uint8_t b[100];
+
+	for (unsigned off = 0; off < 60; off += 2) {
+		for (unsigned i = 0; i < 4; i++) {
+			struct ip_tx tx = {.proto = i & 1 ? IPPROTO_TCP : IPPROTO_UDP,
+				.l4_len = 20,
+				.cksum_off = (int16_t)off,
+				.df = true};
+			size_t l4 = i & 2 ? 54 : 34;
+
+			memset(b, 0xa7, sizeof(b));
+			b[off] = b[off + 1] = 0;
+			to(i >> 1);
+			assert_int_equal(ip_output(&net.w[0], &p, &k, fresh(b, 100), &tx), 0);
+			assert_int_equal(test_expect_sent(&net, out), l4 + 100);
+			assert_memory_equal(out + l4, b, off);
+			assert_memory_equal(out + l4 + off + 2, b + off + 2, 98 - off);
+		}
+	}
+}
+
+/* Segments without bytes, and segments of odd lengths: fragments are made of bytes only. */
+static void
+fragments_of_a_chain(void **state)
+{
+	static uint8_t b[4008], back[4008];
+	size_t cuts[] = {0, 8, 8, 13, 1500, 1500, 2961, 4008}, n = message(b, 4000, 3);
+	struct rte_mbuf *m = test_mbuf_cut(net.mp, b, n, cuts, RTE_DIM(cuts));
+
+	memset(pkt_of(m), 0, sizeof(struct pkt));
+	to(false);
+	assert_int_equal(ip_output(&net.w[0], &p, &k, m, &udp_tx), 0);
+	test_net_flush(&net);
+	assert_int_equal(net.ntx, 3);
+	for (unsigned i = 0; i < net.ntx; i++)
+		for (m = net.tx[i].m; m != NULL; m = m->next)
+			assert_true(m->data_len > 0);
+	assert_int_equal(join(false, back, 1500), n);
+	assert_memory_equal(back + 8, b + 8, n - 8);
+	assert_int_equal(test_ip_stat(&net, "fragments_out"), 3);
+	assert_int_equal(test_ip_stat(&net, "fragmented_out"), 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -618,6 +665,10 @@ main(void)
 			fragments_of_one_segment_each, setup_one_segment, teardown),
 		T(identifications_differ),
 		T(fragments_wait_for_the_neighbour),
+		T(only_the_checksum_is_written),
+		cmocka_unit_test_setup_teardown(
+			only_the_checksum_is_written, setup_offloads, teardown),
+		T(fragments_of_a_chain),
 	};
 
 	test_eal("ip_output");

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "ip_priv.h"
 #include "util.h"
 
 static struct test_net net;
@@ -391,6 +392,191 @@ bad_configurations(void **state)
 	ip_free(ip);
 }
 
+/* Many gateways, each his own: the table of hops grows, and none is taken for another. */
+static void
+many_gateways(void **state)
+{
+	char prefix[32], via[32];
+
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(prefix, sizeof(prefix), "198.18.%u.0", i);
+		snprintf(via, sizeof(via), "10.77.0.%u", 10 + i);
+		assert_int_equal(route(prefix, 24, via), 0);
+		snprintf(prefix, sizeof(prefix), "198.19.%u.0", i); /* shares the hop */
+		assert_int_equal(route(prefix, 24, via), 0);
+	}
+	assert_int_equal(net.ip->nhops, 200 + 4); /* default gateways, on-link of both interfaces */
+	for (unsigned i = 0; i < 200; i++) {
+		struct key k = key("10.77.0.2", "198.18.0.9");
+		struct ip_hop hop;
+
+		k.raddr[14] = (uint8_t)i;
+		assert_true(ip_route_look(&net.w[0], k.raddr, 0, &hop));
+		assert_int_equal(hop.ifc, 0);
+		assert_int_equal(hop.addr[15], 10 + i);
+		k.raddr[13] = 19;
+		assert_true(ip_route_look(&net.w[0], k.raddr, 0, &hop));
+		assert_int_equal(hop.addr[15], 10 + i);
+	}
+}
+
+/* Host routes and the longest prefixes; two addresses of one prefix share its route. */
+static void
+prefix_lengths(void **state)
+{
+	assert_int_equal(route("198.18.0.1", 32, "10.77.0.1"), 0);
+	assert_int_equal(route("198.18.0.1", 32, "10.77.0.1"), -EEXIST);
+	assert_int_equal(route("2600::1", 128, "fd77::1"), 0);
+	assert_int_equal(route("2600::1", 129, "fd77::1"), -EINVAL);
+	assert_int_equal(route("2600::", 12, "2001:db8::1"), 0);
+	assert_int_equal(route("2600::", 12, "2001:db8::1"), -EEXIST);
+	assert_int_equal(add(0, "10.77.0.3", 24), 0);
+	assert_int_equal(add(0, "fd77::3", 64), 0);
+	assert_int_equal(leaves("fd77::2", "2600::1", "fd77::1"), 0);
+	assert_int_equal(leaves("2001:db8::2", "2600::2", "2001:db8::1"), 1);
+}
+
+/* RFC 1122 section 3.2.1.3: hosts begin at 1, end below 224, and are not in 127. */
+static void
+edges_of_hosts(void **state)
+{
+	static const struct {
+		const char *addr;
+		bool host;
+	} cases[] = {{"0.255.255.255", false}, {"1.0.0.0", true}, {"126.255.255.255", true},
+		{"127.0.0.0", false}, {"127.255.255.255", false}, {"128.0.0.1", true},
+		{"223.255.255.255", true}, {"224.0.0.0", false}, {"240.0.0.1", false},
+		{"::2", true}, {"feff::1", true}, {"ff00::1", false}, {"ffff::1", false}};
+	struct ip_hop hop;
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++)
+		assert_int_equal(ip_route_look(&net.w[0], test_addr(cases[i].addr).b, 0, &hop),
+			cases[i].host);
+	assert_false(ip_route_look(&net.w[0], any6.b, 0, &hop));
+	/* By their link only. */
+	assert_false(ip_route_look(&net.w[0], test_addr("fe80::9").b, 0, &hop));
+	assert_true(ip_route_look(&net.w[0], test_addr("fe80::9").b, 1, &hop));
+	assert_int_equal(hop.ifc, 0);
+	assert_memory_equal(hop.addr, test_addr("fe80::9").b, 16);
+	assert_true(ip_route_look(&net.w[0], test_addr("fe80::9").b, 2, &hop));
+	assert_int_equal(hop.ifc, 1);
+	assert_false(ip_route_look(&net.w[0], test_addr("fe80::9").b, 3, &hop));
+	assert_false(ip_route_look(&net.w[0], test_addr("fe80::ff:fe00:1").b, 1, &hop));
+	assert_true(ip_route_look(&net.w[0], test_addr("fe80::ff:fe00:1").b, 2, &hop));
+}
+
+/* A link-local gateway is found where there is one link only; the hop is on that link. */
+static void
+link_local_gateway(void **state)
+{
+	struct ip_ifc_conf conf = {.name = "v4 only", .mtu = 1000};
+	struct key k = key("fd99::2", "2600::1");
+	struct path p = {0};
+
+	test_net_fini(&net);
+	test_net_init(&net, 1);
+	memcpy(&conf.mac, test_mac_us, 6);
+	test_net_ip_ifc(&net, &conf);
+	add_ifc("v6", 0x11, 1500);
+	assert_int_equal(add(1, "fd99::2", 64), 0);
+	assert_int_equal(route("::", 0, "fe80::1"), 0);
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(p.ifc, 1);
+}
+
+static struct ip_router *
+router(void)
+{
+	return &net.ip->ifcs[1].router;
+}
+
+/* RFC 4861 section 6.3.4: paths are made anew when a default router comes or goes, and only then. */
+static void
+learned_router(void **state)
+{
+	struct test_addr one = test_addr("fe80::1"), two = test_addr("fe80::2");
+	struct worker *w = &net.w[0];
+	struct ip_hop hop;
+	uint32_t gen;
+
+	test_net_fini(&net);
+	test_net_init(&net, 1);
+	w = &net.w[0];
+	test_net_ip_ifc(&net, &(struct ip_ifc_conf){.name = "lan", .mtu = 1500, .mac = {{2}}});
+	add_ifc("wan", 0x11, 1400);
+	assert_int_equal(add(1, "2001:db8::2", 64), 0);
+	gen = atomic_load(&net.ip->gen);
+	ip_router_set(w, 1, one.b, 0); /* he never was one */
+	assert_int_equal(atomic_load(&net.ip->gen), gen);
+	assert_false(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	ip_router_set(w, 1, one.b, 1);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 1);
+	assert_true(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	assert_int_equal(hop.ifc, 1);
+	assert_memory_equal(hop.addr, one.b, 16);
+	assert_false(ip_route_look(w, test_addr("8.8.8.8").b, 0, &hop));
+	/* Again: his time begins anew, nothing else changes. */
+	test_net_advance(&net, 900000);
+	ip_router_set(w, 1, one.b, 1);
+	test_net_advance(&net, 900000);
+	ip_router_tick(w, &net.ip->ifcs[1]);
+	ip_router_set(w, 1, two.b, 1); /* not while there is one */
+	ip_router_set(w, 1, two.b, 0);
+	assert_true(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	assert_memory_equal(hop.addr, one.b, 16);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 1);
+	test_net_advance(&net, 100000);
+	assert_false(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	ip_router_tick(w, &net.ip->ifcs[1]);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 2);
+	ip_router_tick(w, &net.ip->ifcs[1]);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 2);
+	/* He says himself that he is none any more. */
+	ip_router_set(w, 1, two.b, 1800);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 3);
+	ip_router_set(w, 1, two.b, 0);
+	assert_int_equal(atomic_load(&net.ip->gen), gen + 4);
+	assert_false(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	/* 65535 s are the longest time there is. */
+	ip_router_set(w, 1, two.b, 65535);
+	test_net_advance(&net, 65534000000);
+	assert_true(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	/* While another worker writes, there is none for a moment. */
+	atomic_fetch_add(&router()->seq, 1);
+	assert_false(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	atomic_fetch_add(&router()->seq, 1);
+	assert_true(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+	test_net_advance(&net, 1000000);
+	assert_false(ip_route_look(w, test_addr("2600::1").b, 0, &hop));
+}
+
+/* What a refresh keeps: the path's MTU as long as it leaves by the same interface and fits it. */
+static void
+refreshed_paths(void **state)
+{
+	struct key k = key("192.0.2.2", "192.0.2.9");
+	struct path p = {0};
+
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_true(ip_path_mtu(&p, &k, 1399));
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(p.mtu, 1399);
+	p.mtu = 1401;
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(p.mtu, 1400);
+	p.mtu = 600;
+	p.gen = 0;
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(p.mtu, 1400);
+	assert_true(ip_path_mtu(&p, &k, 552));
+	assert_false(ip_path_mtu(&p, &k, 551));
+	assert_int_equal(p.mtu, 552);
+	assert_int_equal(test_ip_stat(&net, "out_no_route"), 0);
+	k = key("192.0.2.2", "224.0.0.1");
+	assert_int_equal(ip_path(&net.w[0], &k, &p), -ENETUNREACH);
+	assert_int_equal(test_ip_stat(&net, "out_no_route"), 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -409,6 +595,12 @@ main(void)
 		T(interfaces),
 		T(weak_host_model),
 		T(bad_configurations),
+		T(many_gateways),
+		T(prefix_lengths),
+		T(edges_of_hosts),
+		T(link_local_gateway),
+		T(learned_router),
+		T(refreshed_paths),
 	};
 
 	test_eal("ip_route");
