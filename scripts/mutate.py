@@ -27,17 +27,18 @@ EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
 WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test",
         "wire/tcp_attack_test"]
 UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
-           "unit/arp_test", "unit/ndp_test", "unit/neigh_test", "unit/ip_route_test", "unit/ip_ifc_test", "unit/ip_cksum_test", "unit/ip_worker_test",
+           "unit/arp_test", "unit/ndp_test", "unit/neigh_state_test", "unit/ip_route_test", "unit/ip_ifc_test",
+           "unit/ip_mbuf_test", "unit/ip_tick_test", "unit/ip_cksum_test", "unit/ip_worker_test", "unit/neigh_test",
            "unit/fragments_test", "unit/udp_test", "unit/udp_path_test"]
 SIM = ["sim/sim_echo"]
 FIRST = {  # by the file's name: what is tried before all else; later, those that killed most mutants of the file
     "tcp_opt": ["unit/tcp_opt_test"], "tcp_ooo": ["unit/tcp_ooo_test"], "arp": ["unit/arp_test"], "ndp": ["unit/ndp_test"],
-    "neigh": ["unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"], "icmp6": ["unit/icmp_test"],
+    "neigh": ["unit/neigh_state_test", "unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"], "icmp6": ["unit/icmp_test"],
     "ip6_input": ["unit/ip6_input_test"], "ip_cksum": ["unit/ip_cksum_test"],
     "ip_priv": ["unit/ip_cksum_test"], "ip_output": ["unit/ip_output_test"], "ip_frag_out": ["unit/ip_output_test"],
     "ip": ["unit/ip_worker_test"], "worker": ["unit/ip_worker_test"], "drop": ["unit/ip_worker_test"],
-    "ip_input": ["unit/ip_input_test"], "ip_mbuf": ["unit/ip_input_test"], "ip_ifc": ["unit/ip_ifc_test"],
-    "ip_path": ["unit/ip_output_test"], "ip_tick": ["unit/ndp_test"], "ip_joined": ["unit/ip6_input_test"],
+    "ip_input": ["unit/ip_input_test"], "ip_mbuf": ["unit/ip_mbuf_test"], "ip_ifc": ["unit/ip_ifc_test"],
+    "ip_path": ["unit/ip_route_test"], "ip_tick": ["unit/ip_tick_test"], "ip_joined": ["unit/ip_mbuf_test"],
     "tcp_sack": ["wire/tcp_loss_test"], "tcp_recovery": ["wire/tcp_loss_test"], "tcp_listen": ["wire/tcp_open_test"],
     "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"],
 }

@@ -36,7 +36,7 @@ ip_init(struct ip *ip, const struct ip_conf *conf)
 		return -ENOMEM;
 	err = neigh_init(ip, conf->neighbours != 0 ? conf->neighbours : IP_NEIGHBOURS_DEFAULT,
 		conf->socket_id);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	return ip_route_init(ip, conf->socket_id);
 }
@@ -59,7 +59,7 @@ ip_create(const struct ip_conf *conf, int *ret_err)
 	}
 	(void)snprintf(ip->name, sizeof(ip->name), "%s", conf->name);
 	err = ip_init(ip, conf);
-	if (err < 0) {
+	if (err != 0) {
 		ip_free(ip);
 		*ret_err = err;
 		return NULL;

@@ -132,7 +132,7 @@ ip_ifc_add(struct ip *ip, const struct ip_ifc_conf *conf)
 	if (conf->mtu >= IP6_MTU_MIN) {
 		ip_eui64(&conf->mac, local);
 		err = ip_address_add(ip, ip->nifcs - 1, local, 64);
-		if (err < 0)
+		if (err != 0)
 			return err;
 	}
 	return (int)ip->nifcs - 1;
@@ -172,7 +172,7 @@ ip_address_add(struct ip *ip, unsigned ifc, const uint8_t addr[16], uint8_t pref
 	a->prefix_len = prefix_len;
 	a->ifc = (uint8_t)ifc;
 	err = ip_route_connected(ip, a);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	f->naddrs++;
 	ip_ours_add(ip, a);

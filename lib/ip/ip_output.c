@@ -240,7 +240,7 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 	uint16_t payload = (uint16_t)m->pkt_len;
 	struct rte_mbuf *h;
 
-	if (ip_l4_cksum(w, o, &m, true) < 0) {
+	if (ip_l4_cksum(w, o, &m, true) != 0) {
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
@@ -269,7 +269,7 @@ ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf
 		ip_count(w, IP_STAT_out_too_big);
 		err = -EMSGSIZE;
 	}
-	if (unlikely(err < 0)) {
+	if (unlikely(err != 0)) {
 		rte_pktmbuf_free(m);
 		return err;
 	}

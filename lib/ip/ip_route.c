@@ -78,7 +78,7 @@ ip_route_put(struct ip *ip, const uint8_t prefix[16], uint8_t len, const struct 
 	uint64_t bits = len == 0 ? 0 : UINT64_MAX << (32 - RTE_MIN(len, 32));
 	int err = ip_hop_add(ip, hop, &i);
 
-	if (err < 0)
+	if (err != 0)
 		return err;
 	if (!ip_v4(prefix)) {
 		if (rte_rib6_lookup_exact(rte_fib6_get_rib(ip->fib6), prefix, len) != NULL)
@@ -90,7 +90,7 @@ ip_route_put(struct ip *ip, const uint8_t prefix[16], uint8_t len, const struct 
 			return -EEXIST;
 		err = rte_fib_add(ip->fib4, v4, len, i);
 	}
-	return err < 0 ? -ENOSPC : 0;
+	return err != 0 ? -ENOSPC : 0;
 }
 
 /* An address's prefix is on its link. Several addresses of one prefix share the route. */
