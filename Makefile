@@ -4,13 +4,15 @@ BUILD ?= build
 SETUP ?=
 SEEDS ?= 500
 JOBS ?= $(shell nproc)
-COUNT ?= 10000
+COUNT ?= $(if $(filter mutants,$(MAKECMDGOALS)),300,10000)
+MINUTES ?= 0
+ONLY ?=
 MB ?= 1000
 RUNS ?= 10
 SEED ?= 1
 ROWS ?= 20
 
-.PHONY: help run test build lint sim sim-plots spray bulk linux asan install rfc bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan install rfc bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -23,6 +25,7 @@ help:
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
 	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
+	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -74,6 +77,10 @@ linux: build
 rfc: build
 	@/usr/bin/python3 scripts/rfc.py ran $(BUILD)
 	@/usr/bin/python3 scripts/rfc.py breaks --count $(ROWS) --seed $(SEED)
+
+mutants:
+	@scripts/deps.sh build test
+	@scripts/mutate.py --count $(COUNT) --minutes $(MINUTES) --seed $(SEED) --only "$(ONLY)"
 
 asan:
 	@scripts/deps.sh build

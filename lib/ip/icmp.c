@@ -12,8 +12,6 @@
 #define ICMP_LEN           8
 #define ICMP_ECHO_REPLY    0
 #define ICMP_UNREACHABLE   3
-#define ICMP_SOURCE_QUENCH 4
-#define ICMP_REDIRECT      5
 #define ICMP_ECHO          8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER     12
@@ -205,22 +203,15 @@ icmp_input(struct worker *w, struct rte_mbuf *m)
 	return NULL;
 }
 
-/* No error about an error (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). */
+/* RFC 1122 section 3.2.2: no error about an error; what is none is a question or its answer. */
 static bool
-icmp_is_error(const struct rte_mbuf *m, const struct pkt *p)
+icmp4_is_error(const struct rte_mbuf *m, const struct pkt *p)
 {
-	bool v6 = (p->flags & PKT_V6) != 0;
-	uint8_t proto = p->kind == PKT_FRAGMENT ? p->frag.proto : p->key.k.proto;
-	uint8_t type;
+	uint8_t b[1], type;
 
-	if (proto != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+	if (p->key.k.proto != IPPROTO_ICMP)
 		return false;
-	/* What says nothing of its type might be one. */
-	if (m->pkt_len <= p->l4_off)
-		return true;
-	type = *(const uint8_t *)rte_pktmbuf_read(m, p->l4_off, 1, &type);
-	if (v6)
-		return type < 128 || type == 137;
+	type = *(const uint8_t *)rte_pktmbuf_read(m, p->l4_off, 1, b);
 	return type != ICMP_ECHO && type != ICMP_ECHO_REPLY && type < 13;
 }
 
@@ -236,8 +227,9 @@ icmp_may_answer(
 		return false;
 	if (p->kind == PKT_FRAGMENT && p->frag.offset != 0)
 		return false;
-	return !ip_zero(p->key.k.raddr) && !icmp_is_error(m, p) && ip_peer_ok(w, p->key.k.raddr) &&
-		ip_rate_ok(w);
+	if (ip_zero(p->key.k.raddr) || (v6 ? icmp6_is_error(m, p) : icmp4_is_error(m, p)))
+		return false;
+	return ip_peer_ok(w, p->key.k.raddr) && ip_rate_ok(w);
 }
 
 /* The ICMP message: header, and as much of m's IP packet as there is room for. */
@@ -255,7 +247,6 @@ icmp_quote(struct worker *w, const struct rte_mbuf *m, const struct pkt *p, stru
 		w->c.tx_no_mbuf++;
 		return NULL;
 	}
-	memset(pkt_of(e), 0, sizeof(struct pkt));
 	quote = RTE_MIN(quote, (uint32_t)rte_pktmbuf_tailroom(e) - ICMP_LEN);
 	h = (uint8_t *)rte_pktmbuf_append(e, (uint16_t)(ICMP_LEN + quote));
 	h[0] = what.type;

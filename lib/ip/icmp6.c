@@ -3,6 +3,8 @@
  *
  * ICMPv6 input (RFC 4443). What is sent is in icmp.c, neighbour discovery in ndp.c.
  */
+#include <netinet/in.h>
+
 #include "ip_cksum.h"
 #include "ip_priv.h"
 
@@ -42,7 +44,7 @@ icmp6_inner(const struct rte_mbuf *m, uint32_t at, uint32_t *ret_off, uint8_t *r
 	if (h[0] >> 4 != 6)
 		return false;
 	if (nh == IPPROTO_FRAGMENT) { /* we fragment, too */
-		if (m->data_len < off + 8 || (ip_get16(h + 42) & 0xfff8) != 0)
+		if (m->data_len < off + 16 || (ip_get16(h + 42) & 0xfff8) != 0)
 			return false;
 		nh = h[40];
 		off += 8;
@@ -78,6 +80,30 @@ icmp6_error_input(struct worker *w, struct rte_mbuf *m)
 	memcpy(p->key.k.laddr, rte_pktmbuf_mtod_offset(m, void *, inner + 8), 16);
 	memcpy(p->key.k.raddr, rte_pktmbuf_mtod_offset(m, void *, inner + 24), 16);
 	return icmp_advice(w, m, (uint16_t)off, proto);
+}
+
+/* RFC 4443 section 2.4 (e.1), (e.2): m holds an error or a redirect, behind whatever headers. */
+bool
+icmp6_is_error(const struct rte_mbuf *m, const struct pkt *p)
+{
+	uint32_t off = p->l3_off + 40u;
+	uint8_t b[2], nh;
+	const uint8_t *h = rte_pktmbuf_read(m, p->l3_off + 6u, 1, b);
+
+	nh = h[0];
+	while (nh == IPPROTO_HOPOPTS || nh == IPPROTO_ROUTING || nh == IPPROTO_DSTOPTS ||
+		nh == IPPROTO_FRAGMENT) {
+		h = rte_pktmbuf_read(m, off, 2, b);
+		if (h == NULL)
+			return false;
+		off += nh == IPPROTO_FRAGMENT ? 8 : (h[1] + 1u) * 8;
+		nh = h[0];
+	}
+	if (nh != IPPROTO_ICMPV6)
+		return false;
+	h = rte_pktmbuf_read(m, off, 1, b);
+	/* What says nothing of its type might be one. */
+	return h == NULL || h[0] < 128 || h[0] == 137;
 }
 
 static struct rte_mbuf *

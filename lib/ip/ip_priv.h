@@ -416,6 +416,7 @@ struct icmp_what {
 	uint32_t param; /* the second word of the ICMP header */
 };
 void icmp_send_error(struct worker *w, struct rte_mbuf *m, struct icmp_what what);
+bool icmp6_is_error(const struct rte_mbuf *m, const struct pkt *p);
 void icmp_echo_reply(struct worker *w, struct rte_mbuf *m, uint8_t type);
 
 /* arp.c */

@@ -71,7 +71,6 @@ ndp_send(struct worker *w, const struct ndp_out *o, const void *body, uint16_t l
 		w->c.tx_no_mbuf++;
 		return false;
 	}
-	memset(pkt_of(m), 0, sizeof(struct pkt));
 	p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(ifc->l2_len + sizeof(*h) + ext + len));
 	ip_eth_header(ifc, p, &mac, RTE_ETHER_TYPE_IPV6);
 	h = (struct rte_ipv6_hdr *)(p + ifc->l2_len);

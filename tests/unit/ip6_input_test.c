@@ -698,6 +698,46 @@ nobody_complains(void **state)
 	test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
 }
 
+/* RFC 4443 section 2.4 (e.1), (e.2): about an ICMPv6 error or a redirect nothing is said, whatever headers
+ * stand before it and whichever of them is at fault; about a question there is. */
+static void
+no_error_about_an_error(void **state)
+{
+	static const struct {
+		uint8_t type;
+		bool told;
+	} cases[] = {{1, false}, {3, false}, {127, false}, {128, true}, {136, true}, {137, false},
+		{138, true}};
+	static const uint8_t routing[8] = {0, 0, 4, 1}, bad[8] = {0, 0, 0x80, 4};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		uint8_t body[16] = {cases[i].type};
+
+		for (unsigned how = 0; how < 4; how++) {
+			test_net_advance(&net, 1000000);
+			test_net_peer(&net, peer, test_mac_peer);
+			test_frame_icmp(&f, peer, us, 64, body, sizeof(body));
+			if (how == 1)
+				extend(60, padding, 8);
+			if (how == 2)
+				fragment(0, false);
+			extend(how == 0 ? 43 : 60, how == 0 ? routing : bad, 8);
+			if (how == 3)
+				extend(0, padding, 8);
+			assert_null(test_input(&net, &f));
+			assert_int_equal(test_net_discard(&net), cases[i].told);
+		}
+	}
+	/* Nothing of it there: it might be one. */
+	test_frame_ip(&f, peer, us, IPPROTO_ICMPV6, NULL, 0);
+	extend(60, bad, 8);
+	test_expect_drop(&net, &f, DROP_IP6_EXTENSION);
+	/* Headers that are not all there name nothing. */
+	test_frame_ip(&f, peer, us, 60, NULL, 0);
+	extend(60, bad, 8);
+	expect_problem(DROP_IP6_EXTENSION, 2, 42);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -728,6 +768,7 @@ main(void)
 		T(almost_our_addresses),
 		T(ecn_codepoints),
 		T(nobody_complains),
+		T(no_error_about_an_error),
 	};
 
 	test_eal("ip6_input");

@@ -578,6 +578,30 @@ mutated_frames(void **state)
 	}
 }
 
+/* Whatever comes in pieces while there is no buffer: it goes up or is dropped, once, and nothing is read
+ * that was not pulled together. */
+static void
+pieces_without_buffers(void **state)
+{
+	for (unsigned what = 0; what < 12; what++) {
+		build_any(what);
+		for (size_t cut = 0; cut <= f.len; cut++) {
+			struct rte_mbuf *m = test_mbuf_cut(net.mp, f.b, f.len, &cut, 1), *up = NULL;
+
+			test_starve(net.mp);
+			test_starve(net.mp_small);
+			if (ip_input_burst(&net.w[0], 0, &m, 1, &up) == 1) {
+				assert_true(pkt_of(up)->data_off <= up->data_len);
+				consume(&net.w[0], up);
+			}
+			test_feed(net.mp);
+			test_feed(net.mp_small);
+			test_net_balance(&net);
+		}
+	}
+	assert_true(net.w[0].c.drops[DROP_NO_MBUF] > 400);
+}
+
 static void
 counts_packets_and_bytes(void **state)
 {
@@ -618,6 +642,7 @@ main(void)
 		T(tcp_to_a_group),
 		T(mutated_frames),
 		T(counts_packets_and_bytes),
+		T(pieces_without_buffers),
 	};
 
 	test_eal("ip_input");
