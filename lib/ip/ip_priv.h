@@ -175,7 +175,7 @@ struct neigh {
 	_Atomic uint64_t word; /* MAC << 16 | state */
 	_Atomic uint64_t addr[2];
 	_Atomic uint8_t ifc;
-	_Atomic uint8_t used; /* was ever sent to */
+	_Atomic bool used; /* was ever sent to */
 	/* From here on under the table's lock. */
 	uint8_t tries; /* solicitations sent in this state */
 	uint8_t nqueue; /* packets in queue */
@@ -439,7 +439,7 @@ void ndp_mld_report(struct worker *w, unsigned ifc);
 int neigh_init(struct ip *ip, uint32_t neighbours, int socket_id);
 void neigh_fini(struct ip *ip);
 uint32_t neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], uint32_t *ret_gen);
-bool neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
+void neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags);
 int neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct rte_mbuf *m);
 bool neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m);

@@ -47,7 +47,7 @@ neigh_word(const struct rte_ether_addr *mac, enum neigh_state state)
 static inline struct rte_ether_addr
 neigh_mac(uint64_t word)
 {
-	struct rte_ether_addr mac = {{0}};
+	struct rte_ether_addr mac;
 	uint64_t v = word >> 16;
 
 	memcpy(mac.addr_bytes, &v, 6);
@@ -227,7 +227,7 @@ neigh_claim(struct neigh_table *t, uint32_t at, uint32_t tag, unsigned ifc, cons
 	atomic_store_explicit(&e->addr[0], a[0], memory_order_relaxed);
 	atomic_store_explicit(&e->addr[1], a[1], memory_order_relaxed);
 	atomic_store_explicit(&e->ifc, (uint8_t)ifc, memory_order_relaxed);
-	atomic_store_explicit(&e->used, 0, memory_order_relaxed);
+	atomic_store_explicit(&e->used, false, memory_order_relaxed);
 	/* Release: the even gen comes after the whole address. */
 	atomic_store_explicit(&e->gen, gen + 2, memory_order_release);
 	atomic_store_explicit(
@@ -242,17 +242,15 @@ neigh_rank(const struct neigh *e, uint32_t now_ms)
 	uint32_t idle = now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed);
 
 	switch (neigh_state(neigh_get(e))) {
-	case NEIGH_FREE:
-		return 4;
 	case NEIGH_STALE:
-		if (atomic_load_explicit(&e->used, memory_order_relaxed) == 0)
+		if (!atomic_load_explicit(&e->used, memory_order_relaxed))
 			return 3; /* it asked us; we never sent it anything */
 		return idle >= NEIGH_IDLE_MS ? 1 : 0;
 	case NEIGH_INCOMPLETE:
 		/* Asked a second ago at least: so nobody is asked for more than once a second. */
 		return ip_past(now_ms, e->next_ms) ? 2 : 0;
 	default:
-		return 0; /* in use */
+		return 0; /* in use, or there is nobody to go */
 	}
 }
 
@@ -313,15 +311,13 @@ neigh_make(struct worker *w, const struct neigh_hash *h, unsigned ifc, const uin
 {
 	struct neigh_table *t = &w->ip->neigh;
 	struct neigh_choice c = {NEIGH_NONE, 0, 0};
-	bool full = t->count >= t->limit;
-	unsigned ranks = full ? 0xe : 0x1e; /* full: somebody must go */
+	/* Too many wait for an answer: one of those must go. */
+	bool scan = incomplete && t->incomplete >= t->limit_incomplete;
 
-	if (incomplete && t->incomplete >= t->limit_incomplete)
-		ranks = 1 << 2;
-	if ((ranks & 1 << 4) != 0)
+	if (!scan && t->count < t->limit)
 		c.at = neigh_free_place(t, h);
 	for (unsigned b = 0; c.at == NEIGH_NONE && b < 2; b++)
-		neigh_choose(t, h->bucket[b], ranks & 0xe, w->now_ms, &c);
+		neigh_choose(t, h->bucket[b], scan ? 1u << 2 : 0xe, w->now_ms, &c);
 	if (c.at == NEIGH_NONE) {
 		ip_count(w, IP_STAT_neigh_refused);
 		return NEIGH_NONE;
@@ -391,11 +387,8 @@ neigh_send_queue(struct worker *w, unsigned ifc, struct pktq *q, const struct rt
 	}
 }
 
-/*
- * Somebody showed his MAC (NULL: only that he is there).
- * @return true if there was, or now is, an entry for him
- */
-bool
+/* Somebody showed his MAC (NULL: only that he is there). */
+void
 neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags)
 {
@@ -423,7 +416,6 @@ neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	rte_spinlock_unlock(&t->lock);
 	neigh_drop_queue(w, &lost);
 	neigh_send_queue(w, ifc, &ready, &to);
-	return at != NEIGH_NONE;
 }
 
 static void
@@ -495,7 +487,7 @@ neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m)
 	if (unlikely(w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >= 1000))
 		atomic_store_explicit(&e->used_ms, w->now_ms, memory_order_relaxed);
 	if (unlikely(neigh_state(word) == NEIGH_STALE)) {
-		atomic_store_explicit(&e->used, 1, memory_order_relaxed);
+		atomic_store_explicit(&e->used, true, memory_order_relaxed);
 		neigh_use(w, e, gen);
 	}
 	ip_transmit(w, p->ifc, m);
@@ -526,7 +518,7 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 			neigh_turn(t, e, neigh_word(NULL, NEIGH_INCOMPLETE));
 			e->next_ms = w->now_ms + NEIGH_RETRANS_MS;
 			e->tries = 1;
-			atomic_store_explicit(&e->used, 1, memory_order_relaxed);
+			atomic_store_explicit(&e->used, true, memory_order_relaxed);
 			ask = true;
 		}
 	}
@@ -649,8 +641,6 @@ neigh_tick(struct worker *w)
 	uint64_t elapsed_us = w->now_us - t->hand_us;
 	uint64_t n = elapsed_us * (t->mask + 1) / NEIGH_SCAN_US;
 
-	if (n == 0)
-		return;
 	t->hand_us += n * NEIGH_SCAN_US / (t->mask + 1);
 	for (n = RTE_MIN(n, (uint64_t)t->mask + 1); n > 0; n--) {
 		neigh_tick_bucket(w, t->hand);

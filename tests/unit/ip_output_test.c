@@ -640,6 +640,34 @@ fragments_of_a_chain(void **state)
 	assert_int_equal(test_ip_stat(&net, "fragmented_out"), 1);
 }
 
+/* RFC 7739 section 3: a peer who sees his identifications grow learns nothing of what others are sent. */
+static void
+identifications_tell_nothing(void **state)
+{
+	static uint8_t b[2008];
+	uint16_t last[100] = {0};
+	size_t n = message(b, 2000, 1);
+	unsigned by_one = 0;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 100; i++) {
+			uint16_t id;
+
+			to(false);
+			k.raddr[15] = (uint8_t)(100 + i);
+			if (round == 0)
+				test_net_peer(&net, *(struct test_addr *)k.raddr, test_mac_peer);
+			assert_int_equal(ip_output(&net.w[0], NULL, &k, fresh(b, n), &udp_tx), 0);
+			test_expect_sent(&net, out);
+			test_net_discard(&net);
+			id = (uint16_t)(out[18] << 8 | out[19]);
+			by_one += round == 1 && (uint16_t)(id - last[i]) == 1;
+			last[i] = id;
+		}
+	}
+	assert_true(by_one >= 80); /* but for the few whose hashes meet */
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -669,6 +697,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			only_the_checksum_is_written, setup_offloads, teardown),
 		T(fragments_of_a_chain),
+		T(identifications_tell_nothing),
 	};
 
 	test_eal("ip_output");

@@ -503,7 +503,7 @@ link_comes_back(void **state)
 	struct test_addr wan = test_addr("192.0.2.9");
 	struct rte_mbuf *m, *up = NULL;
 
-	for (uint32_t i = 0; i < 40; i++)
+	for (uint32_t i = 0; i < 12; i++)
 		reachable(host(i));
 	assert_int_equal(send_udp(peer), 0);
 	assert_int_equal(send_udp(wan), 0);
@@ -514,7 +514,7 @@ link_comes_back(void **state)
 	assert_int_equal(state_of(wan), NEIGH_REACHABLE);
 	ip_ifc_link(net.ip, 0, false);
 	ip_ifc_link(net.ip, 0, true);
-	for (uint32_t i = 0; i < 40; i++)
+	for (uint32_t i = 0; i < 12; i++)
 		assert_int_equal(state_of(host(i)), NEIGH_STALE);
 	assert_int_equal(state_of(peer), NEIGH_INCOMPLETE);
 	assert_int_equal(state_of(wan), NEIGH_REACHABLE);
@@ -551,6 +551,70 @@ too_many_neighbours(void **state)
 	assert_int_equal(err, -EINVAL);
 }
 
+/* The limits of a large table and of the smallest one. */
+static void
+limits_by_size(void **state)
+{
+	for (uint32_t i = 0; i < 100; i++)
+		for (uint32_t j = 0; j < 20; j++)
+			assert_int_equal(send_udp(host(i)), 0);
+	/* 1024 in common; the hosts after the first 51 keep one or what was left. */
+	assert_int_equal(net.ip->neigh.queued, 1024 + 48);
+	teardown(state);
+	setup_size(1);
+	assert_int_equal(send_udp(host(0)), 0);
+	assert_int_equal(send_udp(host(1)), -ENOBUFS);
+	answer(host(0));
+	asked_by(host(2));
+	assert_int_equal(net.ip->neigh.count, 1);
+	assert_int_equal(state_of(host(0)), NEIGH_REACHABLE);
+}
+
+/* Of two places that an address can have, each is looked at for somebody who may go. */
+static void
+either_bucket_is_searched(void **state)
+{
+	struct test_addr idle = host(0);
+	unsigned refused;
+
+	for (uint32_t i = 1; i < 16; i++)
+		reachable(host(i));
+	asked_by(idle);
+	for (uint32_t i = 100; i < 200; i++) {
+		asked_by(host(i));
+		for (uint32_t j = 1; j < 16; j++)
+			assert_int_equal(state_of(host(j)), NEIGH_REACHABLE);
+		assert_int_equal(net.ip->neigh.count, 16);
+	}
+	/* A quarter of the addresses has both places in the bucket where nobody may go. */
+	refused = (unsigned)test_ip_stat(&net, "neigh_refused");
+	assert_in_range(refused, 10, 38);
+	assert_int_equal(test_ip_stat(&net, "neigh_evicted"), 100 - refused);
+}
+
+/* Paths that were made before anybody knew the neighbour find him when they are used. */
+static void
+older_paths_find_him(void **state)
+{
+	struct key k = {.proto = IPPROTO_UDP};
+	struct ip_tx tx = {.proto = IPPROTO_UDP, .l4_len = 8, .cksum_off = 6};
+	struct path p[2] = {{0}};
+	struct rte_mbuf *m;
+
+	memcpy(k.laddr, us.b, 16);
+	memcpy(k.raddr, peer.b, 16);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(ip_path(&net.w[0], &k, &p[i]), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		m = test_mbuf(net.mp, "\0\7\0\11\0\10\0\0", 8);
+		assert_int_equal(ip_output(&net.w[0], &p[i], &k, m, &tx), 0);
+		assert_int_equal(test_net_discard(&net), 1);
+		if (i == 0)
+			answer(peer);
+		assert_int_equal(test_net_discard(&net), i == 0);
+	}
+}
+
 #define T(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TS(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
 
@@ -568,9 +632,12 @@ main(void)
 		TS(incomplete_ones_are_limited),
 		TS(waiting_packets_are_limited),
 		T(look_ups_compare_all),
-		T(link_comes_back),
+		TS(link_comes_back),
 		T(last_use),
 		T(too_many_neighbours),
+		T(limits_by_size),
+		TS(either_bucket_is_searched),
+		T(older_paths_find_him),
 	};
 
 	test_eal("neigh_state");
