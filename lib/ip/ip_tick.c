@@ -30,37 +30,52 @@ ip_announce_one(struct worker *w, struct ip_addr *a)
 	a->next_ms = w->now_ms + IP_ANNOUNCE_MS;
 }
 
-/* first: an address that nobody has used yet is probed for (RFC 4862 section 5.4); so is one that
- * was refused when the link comes back. */
 static void
-ip_announce_addr(struct worker *w, struct ip_addr *a, bool first)
+ip_announce_addr(struct worker *w, struct ip_addr *a)
 {
 	a->announces = IP_ANNOUNCE_NUM;
-	if (ip_v4(a->addr) || (!first && ip_addr_state(a) == IP_ADDR_PREFERRED)) {
+	if (ip_addr_state(a) == IP_ADDR_PREFERRED) {
 		ip_announce_one(w, a);
 		return;
 	}
-	atomic_store_explicit(&a->state, IP_ADDR_TENTATIVE, memory_order_relaxed);
 	a->next_ms = w->now_ms + IP_DAD_MS;
 	ndp_dad_probe(w, a);
+}
+
+/* An IPv6 address that nobody has used yet is probed for (RFC 4862 section 5.4); so is one that was
+ * refused when the link comes back. Nothing is sent from it before, reports neither (RFC 3590). */
+static bool
+ip_make_tentative(struct ip_ifc *ifc)
+{
+	bool v6 = false;
+
+	for (unsigned i = 0; i < ifc->naddrs; i++) {
+		struct ip_addr *a = &ifc->addrs[i];
+
+		if (ip_v4(a->addr))
+			continue;
+		v6 = true;
+		if (!ifc->announced || ip_addr_state(a) != IP_ADDR_PREFERRED)
+			atomic_store_explicit(&a->state, IP_ADDR_TENTATIVE, memory_order_relaxed);
+	}
+	return v6;
 }
 
 static void
 ip_announce_ifc(struct worker *w, unsigned i)
 {
 	struct ip_ifc *ifc = &w->ip->ifcs[i];
-	bool v6 = false, first = !ifc->announced;
+	bool v6;
 
 	/* Nobody would hear it. */
 	if (!atomic_load_explicit(&ifc->up, memory_order_relaxed))
 		return;
+	v6 = ip_make_tentative(ifc);
 	ifc->announced = true;
-	for (unsigned a = 0; a < ifc->naddrs; a++)
-		v6 |= !ip_v4(ifc->addrs[a].addr);
 	if (v6)
 		ndp_mld_report(w, i);
 	for (unsigned a = 0; a < ifc->naddrs; a++)
-		ip_announce_addr(w, &ifc->addrs[a], first);
+		ip_announce_addr(w, &ifc->addrs[a]);
 	ifc->rs_left = ifc->accept_ra && v6 ? IP_RS_NUM : 0;
 	ifc->rs_next_ms = w->now_ms + IP_DAD_MS;
 	ip_changed(w->ip);
@@ -86,8 +101,12 @@ ip_tick_addr(struct worker *w, struct ip_addr *a)
 	/* Nobody objected; relaxed, and only if nobody objects in this very moment. */
 	if (ip_addr_state(a) == IP_ADDR_TENTATIVE &&
 		atomic_compare_exchange_strong_explicit(&a->state, &tentative, IP_ADDR_PREFERRED,
-			memory_order_relaxed, memory_order_relaxed))
+			memory_order_relaxed, memory_order_relaxed)) {
 		ip_changed(w->ip);
+		/* RFC 3590 section 4: again, now that there is an address to report from. */
+		if (ip_link_local(a->addr))
+			ndp_mld_report(w, a->ifc);
+	}
 	ip_announce_one(w, a);
 }
 

@@ -162,6 +162,44 @@ tagged_interface(void **state)
 	assert_true(test_l4_cksum_ok(out + 18, len - 18));
 }
 
+/* All of the 4094 tags are told apart, in the frame and when the port took it off; what the port did not
+ * say it took off is none. */
+static void
+highest_tag(void **state)
+{
+	struct ip_ifc_conf conf = {.name = "lan", .mtu = 1500, .vlan = 4094};
+	struct rte_mbuf *m, *up = NULL;
+
+	memcpy(&conf.mac, test_mac_us, 6);
+	test_net_ip_ifc(&net, &conf);
+	assert_int_equal(ip_address_add(net.ip, 0, us(false).b, 24), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned vid = i == 0 ? 4094 : 2046;
+
+		for (unsigned stripped = 0; stripped < 2; stripped++) {
+			build(1, false);
+			if (stripped == 0)
+				test_frame_tag(&f, (uint16_t)(vid | 5 << 13));
+			m = test_mbuf(net.mp, f.b, f.len);
+			m->vlan_tci = (uint16_t)(vid | 5 << 13);
+			if (stripped == 1)
+				m->ol_flags |= RTE_MBUF_F_RX_VLAN_STRIPPED;
+			assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up), vid == 4094);
+			if (vid == 4094)
+				consume(&net.w[0], up);
+		}
+	}
+	build(1, false);
+	m = test_mbuf(net.mp, f.b, f.len);
+	m->vlan_tci = 4094;
+	assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up), 0);
+	assert_int_equal(net.w[0].c.drops[DROP_VLAN], 3);
+	/* A tag and nothing behind it. */
+	test_frame_tag(&f, 4094);
+	f.len = 18;
+	test_expect_drop(&net, &f, DROP_IP4_SHORT);
+}
+
 /* What is cut off ends as a counted drop, whatever the cut; nothing is sent. */
 static void
 cut_at_every_byte(void **state)
@@ -643,6 +681,7 @@ main(void)
 		T(mutated_frames),
 		T(counts_packets_and_bytes),
 		T(pieces_without_buffers),
+		TB(highest_tag),
 	};
 
 	test_eal("ip_input");

@@ -190,6 +190,38 @@ pulled_once(void **state)
 	assert_int_equal(test_bytes(up, out), f.len);
 	assert_memory_equal(out, f.b, f.len);
 	consume(&net.w[0], up);
+	/* What ends with its headers needs nothing. */
+	test_frame_udp(&f, peer, us, 1, 2, NULL, 0);
+	m = test_mbuf(net.mp, f.b, f.len);
+	assert_int_equal(ip_input_burst(&net.w[0], 0, &m, 1, &up), 1);
+	assert_ptr_equal(up, m);
+	consume(&net.w[0], up);
+	assert_int_equal(test_ip_stat(&net, "headers_pulled"), 1);
+}
+
+/* RFC 6980: neighbour discovery in pieces is ignored. */
+static void
+solicitation_in_pieces(void **state)
+{
+	static struct test_frame whole;
+	struct test_addr a = test_addr("fd77::9"), b = test_addr("fd77::2");
+	uint8_t body[32] = {135}, part[8 + 24] = {58, 0, 0, 1, 1, 2, 3, 4};
+	struct rte_mbuf *m, *rest;
+
+	memcpy(body + 8, b.b, 16);
+	body[24] = body[25] = 1;
+	memcpy(body + 26, test_mac_peer, 6);
+	test_frame_icmp(&whole, a, b, 255, body, 32);
+	memcpy(part + 8, whole.b + whole.l4, 24);
+	test_frame_ip(&f, a, b, 44, part, 32);
+	f.b[21] = 255;
+	m = test_expect_up(&net, &f, PKT_FRAGMENT);
+	rest = test_mbuf(net.mp, whole.b + whole.l4 + 24, 8);
+	assert_int_equal(rte_pktmbuf_chain(m, rest), 0);
+	net.w[0].c.delivered--;
+	assert_null(ip_input_joined(&net.w[0], m));
+	assert_int_equal(net.w[0].c.drops[DROP_NDP_BAD], 1);
+	assert_int_equal(test_net_discard(&net), 0);
 }
 
 /* In a burst each packet finds its own way; those for above keep their order. */
@@ -332,6 +364,7 @@ main(void)
 		T(a_copy_of_the_front),
 		T(shared_from_a_segment_on),
 		T(pulled_once),
+		T(solicitation_in_pieces),
 		T(bursts),
 		T(marks_of_pieces),
 		T(joined_at_the_limit),

@@ -102,7 +102,7 @@ said_at(const struct log *l, enum said s, unsigned n, const unsigned *at_ms)
 }
 
 /* RFC 4862 section 5.4 and RFC 4861 section 6.3.7, on each interface: the groups joined, a probe, a second
- * later the address and a question for routers; two more of those, 4 s apart. RFC 5227: ARP twice. */
+ * later the groups and the address and a question for routers; two more of those, 4 s apart. RFC 5227: ARP twice. */
 static void
 both_versions(void **state)
 {
@@ -113,7 +113,7 @@ both_versions(void **state)
 	listen_for(30000, logs);
 	for (unsigned i = 0; i < 2; i++) {
 		said_at(&logs[i], ARP, 2, (unsigned[]){0, 2000});
-		said_at(&logs[i], MLD, 1, (unsigned[]){0});
+		said_at(&logs[i], MLD, 2, (unsigned[]){0, 1000});
 		said_at(&logs[i], SOLICITATION, 1, (unsigned[]){0});
 		said_at(&logs[i], ADVERTISEMENT, 2, (unsigned[]){1000, 3000});
 		said_at(&logs[i], ROUTER, 3, (unsigned[]){1000, 5000, 9000});
@@ -178,6 +178,51 @@ one_at_a_time(void **state)
 	assert_int_equal(rte_spinlock_is_locked(&net.ip->tick_lock), 0);
 }
 
+/* A message about an IPv6 address of the first interface comes in by interface ifc. */
+static void
+hear(unsigned ifc, uint8_t type)
+{
+	static struct test_frame f;
+	struct test_addr ours = test_addr("fd77::2"), all = test_addr("ff02::1:ff00:2");
+	uint8_t b[24] = {type, 0, 0, 0, type == 136 ? 0x20 : 0};
+	struct rte_mbuf *m, *up = NULL;
+
+	memcpy(b + 8, ours.b, 16);
+	test_frame_icmp(&f, type == 136 ? test_addr("fd77::9") : test_addr("::"), all, 255, b, 24);
+	memcpy(f.b, "\x33\x33\xff\0\0\2", 6);
+	m = test_mbuf(net.mp, f.b, f.len);
+	assert_int_equal(ip_input_burst(&net.w[0], ifc, &m, 1, &up), 0);
+}
+
+/* RFC 4862 section 5.4: a duplicate is one on the same link, nowhere else. */
+static void
+duplicates_of_a_link(void **state)
+{
+	static const uint8_t types[] = {135, 136};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct ip_ifc_info info;
+
+		teardown(state);
+		setup(state);
+		with(1500, false);
+		assert_int_equal(ip_address_add(net.ip, 0, test_addr("fd77::2").b, 64), 0);
+		assert_int_equal(ip_address_add(net.ip, 1, test_addr("fd88::2").b, 64), 0);
+		ip_announce(&net.w[0]);
+		hear(i & 1, types[i >> 1]);
+		ip_ifc_info(net.ip, 0, &info);
+		assert_int_equal(info.addrs[2].duplicate, (i & 1) == 0);
+		assert_int_equal(info.addrs[2].tentative, (i & 1) != 0);
+		assert_int_equal(net.w[0].c.consumed, 1);
+		/* Once it is ours nobody on another link hears of it, either. */
+		test_net_advance(&net, 1000000);
+		ip_tick(&net.w[0]);
+		test_net_discard(&net);
+		hear(1, 135);
+		assert_int_equal(test_net_discard(&net), 0);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -188,6 +233,7 @@ main(void)
 		T(one_version),
 		T(no_routers_wanted),
 		T(one_at_a_time),
+		T(duplicates_of_a_link),
 	};
 
 	test_eal("ip_tick");
