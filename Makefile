@@ -25,6 +25,7 @@ help:
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
 	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
+	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave torture soak fuzz deb"
@@ -76,6 +77,10 @@ linux: build
 rfc: build
 	@/usr/bin/python3 scripts/rfc.py ran $(BUILD)
 	@/usr/bin/python3 scripts/rfc.py breaks --count $(ROWS) --seed $(SEED)
+
+mutants:
+	@scripts/deps.sh build test
+	@scripts/mutate.py --count $(COUNT) --minutes $(MINUTES) --seed $(SEED) --only "$(ONLY)"
 
 asan:
 	@scripts/deps.sh build
