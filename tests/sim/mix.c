@@ -289,7 +289,7 @@ draw_conv(struct mix *x, unsigned i)
 	k->kind = (enum mix_kind)(i < MIX_KINDS ? i : draw(x, MIX_KINDS));
 	k->v6 = draw_one_in(x, 2);
 	k->host = (unsigned)draw(x, 2);
-	k->open_us = 1 + draw(x, 5000000);
+	k->open_us = 1 + draw(x, x->tight ? 300000 : 5000000);
 	/* Both ends need room at the same moment, or one is refused. */
 	if (k->kind == MIX_OPEN_AT_ONCE && x->tight)
 		k->kind = MIX_BOTH;

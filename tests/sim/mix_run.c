@@ -69,7 +69,8 @@ mix_listen(struct mix *x, unsigned host)
 	for (unsigned i = 0; i < RTE_DIM(lc); i++) {
 		if (lc[i].port_hi == 0)
 			lc[i].port_hi = lc[i].port_lo;
-		lc[i].half_open = x->tight ? 4 : 64;
+		/* Past that many, SYN cookies. */
+		lc[i].half_open = x->tight ? 1 : 64;
 		if (stack_listen(sim_stack(x->s, host), &lc[i], NULL) != 0)
 			abort();
 	}

@@ -106,11 +106,11 @@ rate_sim(const struct way *p)
 }
 
 static struct conv_status
-flow_status(const struct flow *f)
+flow_status(struct sim *s, const struct flow *f)
 {
 	struct conv_status st = {0};
 
-	f->c->proto->status(f->c, &st);
+	f->c->proto->status(stack_control(sim_stack(s, 0)), f->c, &st);
 	return st;
 }
 
@@ -121,7 +121,7 @@ rate_sample(FILE *csv, struct sim *s, uint64_t start_us, struct flow *f, unsigne
 		return;
 	fprintf(csv, "%.1f", (double)(sim_now_us(s) - start_us) / 1e6);
 	for (unsigned i = 0; i < n; i++) {
-		struct conv_status st = flow_status(&f[i]);
+		struct conv_status st = flow_status(s, &f[i]);
 
 		fprintf(csv, ",%.3f,%u", (double)(st.bytes_out - f[i].last) * 8e6 / SAMPLE_US / 1e6,
 			st.cwnd / 1448);
@@ -131,13 +131,13 @@ rate_sample(FILE *csv, struct sim *s, uint64_t start_us, struct flow *f, unsigne
 }
 
 static struct rate
-rate_sum(const struct way *p, const struct flow *f, const struct sim *s)
+rate_sum(const struct way *p, const struct flow *f, struct sim *s)
 {
 	struct rate r = {.drops = sim_counters(s)->queue_drops};
 	double sum = 0, squares = 0;
 
 	for (unsigned i = 0; i < p->flows; i++) {
-		struct conv_status st = flow_status(&f[i]);
+		struct conv_status st = flow_status(s, &f[i]);
 		double bps = (double)(st.bytes_out - f[i].before) * 8e6 / (double)p->measure_us;
 
 		sum += bps;
@@ -168,7 +168,7 @@ rate_run(const struct way *p, FILE *csv)
 	for (uint64_t us = 0; us < p->warm_us + p->measure_us; us += SAMPLE_US) {
 		if (us == p->warm_us)
 			for (unsigned i = 0; i < p->flows; i++)
-				f[i].before = flow_status(&f[i]).bytes_out;
+				f[i].before = flow_status(s, &f[i]).bytes_out;
 		sim_run(s, SAMPLE_US, NULL, NULL);
 		rate_sample(csv, s, start_us, f, p->flows);
 	}
