@@ -341,8 +341,10 @@ tcp_send_probe(struct worker *w, struct tcp_conv *tc)
 		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
 		return true;
 	}
-	while (pkt_of(last)->next != tcp_flight(tc)->next)
-		last = pkt_of(last)->next;
+	/* Not beyond a window that has shrunk (RFC 9293 section 3.8.6, SHLD-16). */
+	while ((m = pkt_of(last)->next) != tcp_flight(tc)->next &&
+		seq_le(pkt_of(m)->tx.seq + pkt_of(m)->tx.len, tc->snd_una + tcp_snd_wnd(tc)))
+		last = m;
 	tcp_resend(w, tc, last);
 	return false;
 }
