@@ -162,7 +162,7 @@ def tests_for(path, suites):
 class Copy:
     """A tree of its own in which mutants are made."""
 
-    def __init__(self, root, number, suites):
+    def __init__(self, root, number, suites=("unit", "wire", "sim")):
         self.suites = suites
         self.dir = os.path.join(root, str(number))
         self.kills = collections.Counter()
