@@ -139,7 +139,7 @@ draw_hosts(struct mix *x, uint64_t seed)
 	c->workers[1] = 1 + (unsigned)draw(x, 4);
 	c->spread = spreads[draw(x, RTE_DIM(spreads))];
 	c->mtu = draw_one_in(x, 8) ? 9000 : 1500;
-	c->mbufs = 6000;
+	c->mbufs = draw_one_in(x, 6) ? 600 + (uint32_t)draw(x, 600) : 6000;
 	x->tight = draw_one_in(x, 8);
 	c->conversations = x->tight ? 48 : 160;
 	c->time_wait = x->tight ? 4 : 0;
@@ -150,6 +150,7 @@ draw_hosts(struct mix *x, uint64_t seed)
 	c->tcp.fin_wait_2_ms = 2000 + (uint32_t)draw(x, 3000);
 	c->tcp.recv_max = (uint32_t)draw_size(x, 8192, 256 << 10);
 	c->tcp.send_max = (uint32_t)draw_size(x, 8192, 256 << 10);
+	c->tcp.keepalive_ms = draw_one_in(x, 3) ? 4000 + (uint32_t)draw(x, 8000) : 0;
 	c->tcp.nagle = draw_one_in(x, 2);
 	c->tcp.last_ack_ms = c->spread == STACK_SPREAD_FLOW ? 0 : 100;
 	draw_link(x, &c->link[0]);
