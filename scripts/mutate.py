@@ -3,7 +3,7 @@
 # Copyright (c) 2026 the convd authors
 """Do the tests notice if the code is wrong? Change one comparison, constant or early return of lib/tcp or lib/ip at a time, build,
 and run the tests until one fails: the mutant is killed. What survives is listed, and belongs killed by a new test or explained in
-tests/mutants.txt, one line each: FILE | LINE AS IT IS | LINE AS CHANGED | WHY IT DOES NOT MATTER.
+tests/mutants.txt, one line each: FILE | LINE AS IT IS | LINE AS CHANGED | WHY IT DOES NOT MATTER (two blanks on either side of a bar).
 
 The sample follows from the seed. Works in copies of the tree under a temporary folder; the tree itself is not touched.
 """
@@ -219,7 +219,7 @@ def explained():
         with open(EXPLAINED) as f:
             for row in f:
                 if row.strip() and not row.startswith("#"):
-                    path, was, now, why = (part.strip() for part in row.split(" | ", 3))
+                    path, was, now, why = (part.strip() for part in row.split("  |  ", 3))
                     rows[(path, was, now)] = why
     return rows
 

@@ -544,6 +544,7 @@ router_solicitations(void **state)
 			seen++;
 			assert_memory_equal(out, mac, 6);
 			assert_memory_equal(out + 22, local.b, 16);
+			assert_memory_equal(out + 38, test_addr("ff02::2").b, 16);
 			assert_int_equal(out[21], 255);
 			assert_true(test_l4_cksum_ok(out + 14, 56));
 		}

@@ -615,6 +615,20 @@ older_paths_find_him(void **state)
 	}
 }
 
+/* Who was asked for less than a second ago is waited for, though the table is full. */
+static void
+just_asked_ones_stay(void **state)
+{
+	for (uint32_t i = 0; i < 12; i++)
+		reachable(host(i));
+	for (uint32_t i = 12; i < 16; i++)
+		assert_int_equal(send_udp(host(i)), 0);
+	test_net_discard(&net);
+	for (uint32_t i = 100; i < 140; i++)
+		asked_by(host(i));
+	assert_int_equal(gone(0, 16), 0);
+}
+
 #define T(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TS(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
 
@@ -638,6 +652,7 @@ main(void)
 		T(limits_by_size),
 		TS(either_bucket_is_searched),
 		T(older_paths_find_him),
+		TS(just_asked_ones_stay),
 	};
 
 	test_eal("neigh_state");
