@@ -102,7 +102,7 @@ struct config_limits {
 
 enum config_congestion {
 	CONFIG_CONGESTION_NEWRENO, /* RFC 6582 */
-	CONFIG_CONGESTION_CUBIC, /* RFC 9438 (not built yet) */
+	CONFIG_CONGESTION_CUBIC, /* RFC 9438 */
 };
 
 struct config_tcp {

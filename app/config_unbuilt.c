@@ -18,7 +18,6 @@ static const struct config_unbuilt_key config_unbuilt_keys[] = {
 	{"workers.idle", "adaptive", "\"poll\""},
 	{"listeners[].service", "proxy", NULL},
 	{"listeners[].service", "unix", NULL},
-	{"tcp.congestion_control", "cubic", "\"newreno\""},
 	{"control.metrics", NULL, NULL},
 };
 

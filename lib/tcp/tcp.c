@@ -17,7 +17,10 @@
 #define RTO_MIN_DEFAULT    200
 #define R2_DEFAULT         100000 /* RFC 9293 section 3.8.3: give up no sooner */
 
-static const struct tcp_cc *const tcp_ccs[] = {&tcp_cc_newreno};
+static const struct tcp_cc *const tcp_ccs[] = {
+	[TCP_CUBIC] = &tcp_cc_cubic,
+	[TCP_NEWRENO] = &tcp_cc_newreno,
+};
 
 const struct tcp_cc *
 tcp_cc(const struct tcp_conv *tc)
@@ -93,6 +96,7 @@ tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts
 	tc->reorder = TCP_DUPTHRESH;
 	tc->rcv_mss = TCP_MSS_MIN;
 	tc->cwnd = tcp_initial_window(tc);
+	tc->cc = w->tcp->conf.congestion & 3;
 	if (w->tcp->conf.nagle)
 		tc->flags |= TCPF_NAGLE;
 	if ((opts & TCP_OPT_TS) != 0)

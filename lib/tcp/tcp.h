@@ -8,6 +8,12 @@
 #include "listener.h"
 #include "proto.h"
 
+/** Congestion control. */
+enum tcp_congestion {
+	TCP_CUBIC, /* RFC 9438 */
+	TCP_NEWRENO, /* RFC 5681, 6582 */
+};
+
 struct tcp_conf {
 	struct key_secret secret; /* for ISNs (RFC 6528), timestamp offsets, cookies */
 	uint32_t time_wait_ms; /* 0: 60 s */
@@ -21,6 +27,7 @@ struct tcp_conf {
 	/* Where workers overtake each other, what the peer sent before its last ACK may come after it: remembered for so
 	 * long, it is not answered with RST, which would cut the peer's TIME-WAIT short (RFC 1337). 0: not at all */
 	uint32_t last_ack_ms;
+	enum tcp_congestion congestion;
 	bool nagle; /* RFC 9293 section 3.7.4; off: what a service wrote in one go is sent at once */
 	unsigned workers;
 };

@@ -15,23 +15,36 @@ newreno_init(struct tcp_conv *tc)
 		(tc->flags & TCPF_SYN_RESENT) != 0 ? tcp_payload_max(tc) : tcp_initial_window(tc);
 }
 
+/**
+ * Slow start, up to ssthresh: one ACK may speak for a whole window, and must not double what was just cut.
+ *
+ * RFC 3465 section 2.3 would have L = 2; receivers that acknowledge a burst at once are the rule by now, so L is 1
+ * after a timeout and else unbounded.
+ *
+ * @return bytes that are left for congestion avoidance
+ */
+uint32_t
+tcp_slow_start(struct tcp_conv *tc, uint32_t bytes)
+{
+	uint32_t n = (tc->flags & TCPF_LOSS) != 0 ? RTE_MIN(bytes, tcp_payload_max(tc)) : bytes;
+
+	if (tc->cwnd >= tc->ssthresh)
+		return bytes;
+	n = RTE_MIN(n, tc->ssthresh - tc->cwnd);
+	tc->cwnd += n;
+	return tc->cwnd < tc->ssthresh ? 0 : bytes - n;
+}
+
 static void
 newreno_acked(struct worker *w, struct tcp_conv *tc, uint32_t bytes)
 {
-	uint32_t mss = tcp_payload_max(tc);
-
 	(void)w;
-	if (tc->cwnd < tc->ssthresh) {
-		/* Slow start. RFC 3465 section 2.3 would have L = 2; receivers that acknowledge a
-		 * burst at once are the rule by now, so L is 1 after a timeout and else unbounded. */
-		tc->cwnd += (tc->flags & TCPF_LOSS) != 0 ? RTE_MIN(bytes, mss) : bytes;
-		return;
-	}
+	bytes = tcp_slow_start(tc, bytes);
 	/* Congestion avoidance: one segment per window that was acknowledged. */
 	tc->cc_acked += bytes;
 	if (tc->cc_acked >= tc->cwnd) {
 		tc->cc_acked -= tc->cwnd;
-		tc->cwnd += mss;
+		tc->cwnd += tcp_payload_max(tc);
 	}
 }
 
@@ -44,9 +57,18 @@ newreno_ssthresh(struct worker *w, struct tcp_conv *tc, uint32_t flight)
 	return RTE_MAX(flight / 2, 2 * tcp_payload_max(tc));
 }
 
+/** It goes by what is acknowledged, and that was not told. */
+static void
+newreno_resume(struct tcp_conv *tc, bool undone)
+{
+	(void)tc;
+	(void)undone;
+}
+
 const struct tcp_cc tcp_cc_newreno = {
 	.name = "newreno",
 	.init = newreno_init,
 	.acked = newreno_acked,
 	.ssthresh = newreno_ssthresh,
+	.resume = newreno_resume,
 };

@@ -151,7 +151,7 @@ struct tcp_conv {
 	uint32_t snd_una, snd_nxt, snd_end;
 	uint32_t snd_wl1;
 	uint32_t cwnd, ssthresh; /* bytes */
-	uint32_t cc_acked; /* the congestion control's own */
+	uint32_t cc_acked; /* the congestion control's own: what was acknowledged, or CUBIC's W_est */
 	uint32_t srtt_us, rttvar_us; /* times 8, times 4 (RFC 6298); srtt 0: no sample yet */
 
 	/* Receive sequence space. */
@@ -186,7 +186,8 @@ struct tcp_conv {
 	uint8_t retries; /* timeouts since the peer was last heard to make progress */
 	uint8_t reorder; /* segments that may overtake one that is not lost */
 	uint8_t end : 4; /* enum conv_end, with TCPF_OVER */
-	uint8_t cc : 4; /* congestion control: its place in the table */
+	uint8_t cc : 2; /* congestion control: its place in the table */
+	uint8_t w_max : 2; /* CUBIC's W_max: how it follows from ssthresh */
 };
 _Static_assert(sizeof(struct tcp_conv) <= 320, "an idle conversation is 5 cache lines");
 
@@ -208,7 +209,7 @@ struct tcp_flight {
 	uint8_t tlp; /* TCP_TLP_: a tail loss probe is out, up to recover */
 	uint32_t
 		rack_us; /* RACK.xmit_ts (RFC 8985 section 5.2), low bits; 0: nothing delivered yet */
-	uint32_t cubic_ms; /* CUBIC's epoch_start; 0: none */
+	uint32_t cubic_ms; /* when CUBIC's curve passes W_max; 0: no epoch */
 };
 _Static_assert(sizeof(struct tcp_flight) <= sizeof(struct key48), "takes the place of the key");
 
@@ -247,8 +248,12 @@ struct tcp_cc {
 	void (*acked)(struct worker *w, struct tcp_conv *tc, uint32_t bytes);
 	/** Loss: the new ssthresh for `flight` bytes outstanding. */
 	uint32_t (*ssthresh)(struct worker *w, struct tcp_conv *tc, uint32_t flight);
+	/** cwnd was not the limit when something was acknowledged; undone: it was put back, as nothing was lost. */
+	void (*resume)(struct tcp_conv *tc, bool undone);
 };
+uint32_t tcp_slow_start(struct tcp_conv *tc, uint32_t bytes);
 extern const struct tcp_cc tcp_cc_newreno;
+extern const struct tcp_cc tcp_cc_cubic;
 const struct tcp_cc *tcp_cc(const struct tcp_conv *tc);
 
 struct tcp_sack_block {

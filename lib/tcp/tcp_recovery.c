@@ -67,6 +67,7 @@ tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
 	tc->ssthresh = RTE_MAX(tc->ssthresh, f->undo_ssthresh);
 	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_FAST);
 	f->undo_cwnd = 0;
+	tcp_cc(tc)->resume(tc, true);
 }
 
 /**
@@ -175,6 +176,8 @@ tcp_recovery_grow(struct worker *w, struct tcp_conv *tc, uint32_t acked)
 		return;
 	if ((tc->flags & TCPF_CWND_LTD) != 0 || (tc->cwnd < tc->ssthresh && flight > tc->cwnd / 2))
 		tcp_cc(tc)->acked(w, tc, acked);
+	else
+		tcp_cc(tc)->resume(tc, false);
 }
 
 /** An ACK has been taken in: acked bytes are new; dup: it was a duplicate (RFC 5681 section 2). */

@@ -274,7 +274,7 @@ fair_table(const char *dir, const char *cc)
 int
 main(int argc, char **argv)
 {
-	const char *dir = NULL, *cc = "newreno";
+	const char *dir = NULL, *cc = "cubic";
 	unsigned bad;
 	int opt;
 

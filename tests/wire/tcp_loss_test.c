@@ -9,7 +9,8 @@
 
 #define MSS 1448
 
-static struct wire_conf reads = {.service = {.read = true}};
+/* Figures are those of RFC 5681. */
+static struct wire_conf reads = {.service = {.read = true}, .tcp = {.congestion = TCP_NEWRENO}};
 
 static struct wire *
 open_one(const struct wire_conf *conf, struct wire_conn *k)
