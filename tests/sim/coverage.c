@@ -14,6 +14,7 @@ static const struct {
 		"no test: a service hears of a simultaneous open when it is ESTABLISHED, so its FIN waits for that "
 		"(RFC 9293 section 3.10.4 allows it)"},
 	{"sack_reneges", "tests/wire/tcp_loss_test.c"}, /* our stack never does */
+	{"no_mbuf", "tests/wire/tcp_loss_test.c"},
 };
 
 struct drop_mark {
