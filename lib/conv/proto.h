@@ -171,8 +171,10 @@ conv_of(struct conv_node *cn)
 /** What a protocol adds to conv_connect. */
 struct conv_opening {
 	const struct proto *proto;
-	void (*fill)(struct worker *w, struct conv *c); /* its own state, but what depends on our port */
-	void (*numbered)(struct worker *w, struct conv *c); /* that; may be called again. May be NULL */
+	void (*fill)(
+		struct worker *w, struct conv *c); /* its own state, but what depends on our port */
+	void (*numbered)(
+		struct worker *w, struct conv *c); /* that; may be called again. May be NULL */
 };
 
 /** Active open, see struct proto: connect. The node's first work is NODE_KICK, in this turn. */

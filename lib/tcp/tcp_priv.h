@@ -151,7 +151,8 @@ struct tcp_conv {
 	uint32_t snd_una, snd_nxt, snd_end;
 	uint32_t snd_wl1;
 	uint32_t cwnd, ssthresh; /* bytes */
-	uint32_t cc_acked; /* the congestion control's own: what was acknowledged, or CUBIC's W_est */
+	uint32_t
+		cc_acked; /* the congestion control's own: what was acknowledged, or CUBIC's W_est */
 	uint32_t srtt_us, rttvar_us; /* times 8, times 4 (RFC 6298); srtt 0: no sample yet */
 
 	/* Receive sequence space. */
