@@ -31,6 +31,7 @@ struct flow {
 
 /** One run. */
 struct way {
+	enum tcp_congestion control;
 	uint64_t rate_bps, rtt_us;
 	unsigned flows;
 	uint64_t warm_us, measure_us;
@@ -81,7 +82,7 @@ rate_sim(const struct way *p)
 		.spread = STACK_SPREAD_FLOW,
 		.conversations = 64,
 		.mbufs = 16383,
-		.tcp = {.recv_max = BUFFER, .send_max = BUFFER},
+		.tcp = {.recv_max = BUFFER, .send_max = BUFFER, .congestion = p->control},
 	};
 	struct listener_conf lc = {
 		.name = "discard",
@@ -212,21 +213,24 @@ csv_close(FILE *f)
 		fclose(f);
 }
 
+static const char *
+control_name(enum tcp_congestion control)
+{
+	return control == TCP_CUBIC ? "cubic" : "newreno";
+}
+
 /** Each rate by each round-trip time. @return how many were too slow */
 static unsigned
-rate_table(const char *dir, const char *cc)
+rate_table(const char *dir, FILE *all, enum tcp_congestion control)
 {
 	static const uint64_t rates[] = {10000000, 30000000, 100000000};
 	static const uint64_t rtts[] = {10000, 50000, 200000};
-	FILE *all = csv_open(dir, "sim_rate");
+	const char *cc = control_name(control);
 	unsigned bad = 0;
 
-	printf("%-10s %8s %8s %10s %7s %12s %12s\n", "control", "Mb/s", "RTT ms", "goodput", "fill",
-		"retransmits", "queue drops");
-	if (all != NULL)
-		fprintf(all, "control,mbps,rtt_ms,goodput_mbps,fill,retransmits,queue_drops\n");
 	for (unsigned i = 0; i < RTE_DIM(rates) * RTE_DIM(rtts); i++) {
-		struct way p = {.rate_bps = rates[i / RTE_DIM(rtts)],
+		struct way p = {.control = control,
+			.rate_bps = rates[i / RTE_DIM(rtts)],
 			.rtt_us = rtts[i % RTE_DIM(rtts)],
 			.flows = 1,
 			.warm_us = 20000000,
@@ -248,24 +252,30 @@ rate_table(const char *dir, const char *cc)
 				r.goodput_bps / 1e6, r.fill, r.retransmits, r.drops);
 		bad += r.fill < FILL_LEAST;
 	}
-	csv_close(all);
 	return bad;
 }
 
 /** Four flows that start together. @return 1: not fair, or too slow */
 static unsigned
-fair_table(const char *dir, const char *cc)
+fair_table(const char *dir, enum tcp_congestion control)
 {
-	struct way p = {.rate_bps = 40000000,
+	struct way p = {.control = control,
+		.rate_bps = 40000000,
 		.rtt_us = 40000,
 		.flows = FLOWS_MAX,
 		.warm_us = 20000000,
 		.measure_us = 60000000};
-	FILE *csv = csv_open(dir, "sim_rate_fair");
-	struct rate r = rate_run(&p, csv);
-	bool bad = r.jain < JAIN_LEAST || r.fill < FILL_LEAST;
+	const char *cc = control_name(control);
+	char name[64];
+	FILE *csv;
+	struct rate r;
+	bool bad;
 
+	snprintf(name, sizeof(name), "sim_rate_fair_%s", cc);
+	csv = csv_open(dir, name);
+	r = rate_run(&p, csv);
 	csv_close(csv);
+	bad = r.jain < JAIN_LEAST || r.fill < FILL_LEAST;
 	printf("%-10s 4 flows, 40 Mb/s, 40 ms: goodput %.2f, fill %.1f%%, Jain %.4f, retransmits %u%s\n",
 		cc, r.goodput_bps / 1e6, r.fill * 100, r.jain, r.retransmits, bad ? "  BAD" : "");
 	return bad;
@@ -274,8 +284,10 @@ fair_table(const char *dir, const char *cc)
 int
 main(int argc, char **argv)
 {
-	const char *dir = NULL, *cc = "cubic";
-	unsigned bad;
+	static const enum tcp_congestion controls[] = {TCP_CUBIC, TCP_NEWRENO};
+	const char *dir = NULL;
+	unsigned bad = 0;
+	FILE *all;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "o:")) != -1) {
@@ -285,6 +297,15 @@ main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	test_eal("sim_rate");
-	bad = rate_table(dir, cc) + fair_table(dir, cc);
+	all = csv_open(dir, "sim_rate");
+	if (all != NULL)
+		fprintf(all, "control,mbps,rtt_ms,goodput_mbps,fill,retransmits,queue_drops\n");
+	printf("%-10s %8s %8s %10s %7s %12s %12s\n", "control", "Mb/s", "RTT ms", "goodput", "fill",
+		"retransmits", "queue drops");
+	for (unsigned i = 0; i < RTE_DIM(controls); i++)
+		bad += rate_table(dir, all, controls[i]);
+	csv_close(all);
+	for (unsigned i = 0; i < RTE_DIM(controls); i++)
+		bad += fair_table(dir, controls[i]);
 	return bad != 0;
 }

@@ -21,10 +21,12 @@ set xtics norotate
 set autoscale y
 set xlabel 's'
 
-set output dir.'/sim_rate_fair.png'
-set title 'Four flows, 40 Mb/s, 40 ms'
-set ylabel 'Mb/s'
-plot for [i=1:4] dir.'/sim_rate_fair.csv' using 1:(column(2 * i)) title sprintf('flow %d', i)
+do for [cc in "cubic newreno"] {
+	set output dir.'/sim_rate_fair_'.cc.'.png'
+	set title 'Four flows, 40 Mb/s, 40 ms: '.cc
+	set ylabel 'Mb/s'
+	plot for [i=1:4] dir.'/sim_rate_fair_'.cc.'.csv' using 1:(column(2 * i)) title sprintf('flow %d', i)
+}
 
 do for [f in system('cd '.dir.' && ls sim_rate_*_*_*.csv')] {
 	set output dir.'/'.f[1:strlen(f) - 4].'.png'
