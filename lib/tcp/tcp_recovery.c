@@ -195,9 +195,10 @@ tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup
 	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0 &&
 		seq_le(tcp_flight(tc)->recover, tc->snd_una))
 		tcp_recovery_leave(tc);
-	if ((tc->flags & TCPF_SACK) != 0)
-		lost = tcp_sack_mark_lost(tc) | tcp_rack_mark(w, tc);
-	else
+	if ((tc->flags & TCPF_SACK) != 0) {
+		lost = tcp_sack_mark_lost(tc);
+		lost = tcp_rack_mark(w, tc) || lost;
+	} else
 		lost = tcp_recovery_reno(tc, acked, dup);
 	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		tcp_recovery_enter(w, tc);
