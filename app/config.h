@@ -100,13 +100,9 @@ struct config_limits {
 	uint32_t drain_seconds;
 };
 
-enum config_congestion {
-	CONFIG_CONGESTION_NEWRENO, /* RFC 6582 */
-	CONFIG_CONGESTION_CUBIC, /* RFC 9438 */
-};
-
 struct config_tcp {
-	enum config_congestion congestion_control;
+	enum tcp_congestion congestion_control;
+	enum tcp_ecn ecn;
 	uint32_t keepalive_seconds; /* 0: off */
 	uint32_t user_timeout_seconds;
 	uint32_t time_wait_seconds;

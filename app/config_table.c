@@ -51,8 +51,15 @@ static const struct config_word config_conversations[] = {
 };
 
 static const struct config_word config_congestions[] = {
-	{"newreno", CONFIG_CONGESTION_NEWRENO},
-	{"cubic", CONFIG_CONGESTION_CUBIC},
+	{"newreno", TCP_NEWRENO},
+	{"cubic", TCP_CUBIC},
+	{"dctcp", TCP_DCTCP},
+	{NULL, 0},
+};
+static const struct config_word config_ecns[] = {
+	{"off", TCP_ECN_OFF},
+	{"grant", TCP_ECN_GRANT},
+	{"ask", TCP_ECN_ASK},
 	{NULL, 0},
 };
 
@@ -337,7 +344,13 @@ KEYS(config_tcp,
 		FIELD(config_tcp, congestion_control),
 		.words = config_congestions,
 		.def = "\"cubic\"",
-		.help = "How fast TCP sends. cubic: RFC 9438. newreno: RFC 6582."},
+		.help = "How fast TCP sends. cubic: RFC 9438. newreno: RFC 6582. dctcp: RFC 8257, for data centers whose switches mark (it needs ecn)."},
+	{.name = "ecn",
+		.type = &config_type_enum,
+		FIELD(config_tcp, ecn),
+		.words = config_ecns,
+		.def = "\"grant\"",
+		.help = "Explicit congestion notification (RFC 3168). grant: where the peer asks for it. ask: in the conversations that convd opens, too."},
 	{.name = "keepalive_seconds",
 		.type = &config_type_uint,
 		FIELD(config_tcp, keepalive_seconds),

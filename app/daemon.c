@@ -141,9 +141,8 @@ daemon_stack(struct daemon *d)
 		.tcp.keepalive_ms = c->tcp.keepalive_seconds * 1000,
 		.tcp.user_timeout_ms = c->tcp.user_timeout_seconds * 1000,
 		.tcp.time_wait_ms = c->tcp.time_wait_seconds * 1000,
-		.tcp.congestion = c->tcp.congestion_control == CONFIG_CONGESTION_NEWRENO
-			? TCP_NEWRENO
-			: TCP_CUBIC,
+		.tcp.congestion = c->tcp.congestion_control,
+		.tcp.ecn = c->tcp.ecn,
 		.tcp.last_ack_ms = c->workers.spread == STACK_SPREAD_PACKET ? LAST_ACK_MS : 0,
 		.socket_id = SOCKET_ID_ANY,
 		.io = {daemon_rx, daemon_tx, daemon_clock, d},

@@ -139,9 +139,11 @@ ip_path_room(const struct path *p, const struct key *k)
 	return p->mtu - (key_is_v4(k) ? 20 : 40);
 }
 
+#define IP_ECT_0 0x02 /* ECN-capable transport (RFC 3168 section 5) */
+
 struct ip_tx {
 	uint8_t proto; /* IPPROTO_* */
-	uint8_t tos; /* DSCP and ECN bits */
+	uint8_t tos; /* DSCP and ECN bits: IP_ECT_0 */
 	uint8_t ttl; /* 0: the path's, or the default */
 	bool df; /* IPv4: do not fragment */
 	uint16_t l4_len; /* length of the transport header at the start of m */

@@ -25,8 +25,8 @@ enum pkt_kind {
 #define PKT_JOINED 0x08 /* was joined from fragments */
 
 struct pkt {
+	/* What parsing found. In a send queue, where it means nothing, lib/tcp keeps its own up to `next`. */
 	struct key48 key; /* as seen from us: raddr is the packet's source */
-	struct rte_mbuf *next; /* the next packet of the queue this one stands in */
 	uint32_t hash; /* of the key */
 	uint8_t kind; /* enum pkt_kind */
 	uint8_t flags; /* PKT_* */
@@ -37,7 +37,9 @@ struct pkt {
 	uint16_t data_off; /* of the payload: past the UDP or TCP header */
 	uint16_t data_len; /* bytes of payload; link padding is already cut off */
 	uint8_t tos; /* traffic class */
-	uint8_t spare[3];
+	uint8_t spare[7];
+
+	struct rte_mbuf *next; /* the next packet of the queue this one stands in */
 	union {
 		struct { /* PKT_TCP, filled by lib/tcp */
 			uint32_t seq, ack;

@@ -20,6 +20,7 @@
 static const struct tcp_cc *const tcp_ccs[] = {
 	[TCP_CUBIC] = &tcp_cc_cubic,
 	[TCP_NEWRENO] = &tcp_cc_newreno,
+	[TCP_DCTCP] = &tcp_cc_dctcp,
 };
 
 const struct tcp_cc *
@@ -103,6 +104,10 @@ tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts
 		tc->flags |= TCPF_TS;
 	if ((opts & TCP_OPT_SACK_OK) != 0)
 		tc->flags |= TCPF_SACK;
+	if ((opts & TCP_OPT_ECN) != 0) {
+		TCP_COUNT(w, ecn_agreed);
+		tc->flags |= TCPF_ECN;
+	}
 	if ((opts & TCP_OPT_WSCALE) != 0) {
 		tc->flags |= TCPF_WSCALE;
 		tc->rcv_wscale = w->tcp->rcv_wscale;
@@ -198,7 +203,7 @@ tcp_status(const struct worker *w, const struct conv *c, struct conv_status *ret
 	ret->retransmits = tc->retransmits;
 	ret->timestamps = (flags & TCPF_TS) != 0;
 	ret->sack = (flags & TCPF_SACK) != 0;
-	ret->ecn = false;
+	ret->ecn = (flags & TCPF_ECN) != 0;
 	ret->bytes_in = tc->bytes_in;
 	ret->bytes_out = tc->bytes_out;
 	ret->rto_us = tcp_rto_ms(w, tc) * 1000;

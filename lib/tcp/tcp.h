@@ -12,6 +12,14 @@
 enum tcp_congestion {
 	TCP_CUBIC, /* RFC 9438 */
 	TCP_NEWRENO, /* RFC 5681, 6582 */
+	TCP_DCTCP, /* RFC 8257 */
+};
+
+/** Explicit congestion notification (RFC 3168). */
+enum tcp_ecn {
+	TCP_ECN_GRANT, /* where the peer asks for it */
+	TCP_ECN_ASK, /* and ask for it */
+	TCP_ECN_OFF,
 };
 
 struct tcp_conf {
@@ -28,6 +36,7 @@ struct tcp_conf {
 	 * long, it is not answered with RST, which would cut the peer's TIME-WAIT short (RFC 1337). 0: not at all */
 	uint32_t last_ack_ms;
 	enum tcp_congestion congestion;
+	enum tcp_ecn ecn;
 	bool nagle; /* RFC 9293 section 3.7.4; off: what a service wrote in one go is sent at once */
 	unsigned workers;
 };

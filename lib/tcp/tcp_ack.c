@@ -122,12 +122,15 @@ tcp_ack_tlp(const struct tcp_conv *tc, uint32_t ack)
 
 /** SND.UNA < SEG.ACK =< SND.NXT; twice: the segment says that something came twice. */
 static void
-tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p, bool twice)
+tcp_ack_new(
+	struct worker *w, struct tcp_conv *tc, const struct pkt *p, struct tcp_news *n, bool twice)
 {
 	uint32_t acked = p->tcp.ack - tc->snd_una;
 	struct acked a = {0, false};
 	uint8_t tlp = tcp_ack_tlp(tc, p->tcp.ack);
 
+	if ((tc->flags & TCPF_ECN) != 0 && tcp_cc(tc)->echo != NULL && tc->sndq.head != NULL)
+		tcp_cc(tc)->echo(tc, p->tcp.ack, n->ece);
 	tcp_ack_queue(w, tc, p, &a);
 	tc->snd_una = p->tcp.ack;
 	tcp_tlp_acked(w, tc, tlp, twice);
@@ -148,7 +151,8 @@ tcp_ack_new(struct worker *w, struct tcp_conv *tc, const struct pkt *p, bool twi
 	tc->flags &= ~TCPF_PERSIST;
 	if (tc->snd_una != tc->snd_nxt)
 		tcp_rto_start(w, tc);
-	tcp_recovery_ack(w, tc, acked, false);
+	n->acked = acked;
+	tcp_recovery_ack(w, tc, n);
 }
 
 /**
@@ -162,10 +166,10 @@ tcp_ack_is_dup(const struct tcp_conv *tc, const struct pkt *p)
 		(p->tcp.flags & (TCP_SYN | TCP_FIN)) == 0 && p->tcp.wnd == tc->snd_wnd;
 }
 
-static bool
-tcp_has_sacked(const struct tcp_conv *tc)
+static uint32_t
+tcp_sacked(const struct tcp_conv *tc)
 {
-	return tc->sndq.head != NULL && tcp_flight(tc)->sacked > 0;
+	return tc->sndq.head == NULL ? 0 : tcp_flight(tc)->sacked;
 }
 
 /** An acceptable ACK (SND.UNA =< SEG.ACK =< SND.NXT, or an old one whose SACK blocks may be news). */
@@ -173,19 +177,24 @@ void
 tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
-	bool dup = tcp_ack_is_dup(tc, p), twice = false;
+	struct tcp_news n = {
+		.was_sacked = tcp_sacked(tc),
+		.ece = (tc->flags & TCPF_ECN) != 0 && (p->tcp.flags & TCP_ECE) != 0,
+	};
+	bool twice = false;
 
-	if ((tc->flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || tcp_has_sacked(tc)))
+	if ((tc->flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || n.was_sacked > 0))
 		twice = tcp_sack_update(w, tc, m);
 	if (seq_lt(tc->snd_una, p->tcp.ack)) {
-		tcp_ack_new(w, tc, p, twice);
+		tcp_ack_new(w, tc, p, &n, twice);
 	} else if (p->tcp.ack == tc->snd_una) {
-		if (dup)
+		n.dup = tcp_ack_is_dup(tc, p);
+		if (n.dup)
 			TCP_COUNT(w, dup_acks_in);
 		/* RFC 9293 section 3.8.6.1: who answers from behind a closed window lives. */
 		if (tc->snd_wnd == 0)
 			tc->retries = 0;
-		tcp_recovery_ack(w, tc, 0, dup);
+		tcp_recovery_ack(w, tc, &n);
 	}
 	/* RFC 9293 section 3.10.7.4: an old segment must not take the window back. SND.WL2 is never above SND.UNA. */
 	if (seq_le(tc->snd_una, p->tcp.ack) && seq_le(tc->snd_wl1, p->tcp.seq)) {

@@ -57,18 +57,9 @@ newreno_ssthresh(struct worker *w, struct tcp_conv *tc, uint32_t flight)
 	return RTE_MAX(flight / 2, 2 * tcp_payload_max(tc));
 }
 
-/** It goes by what is acknowledged, and that was not told. */
-static void
-newreno_resume(struct tcp_conv *tc, bool undone)
-{
-	(void)tc;
-	(void)undone;
-}
-
 const struct tcp_cc tcp_cc_newreno = {
 	.name = "newreno",
 	.init = newreno_init,
 	.acked = newreno_acked,
 	.ssthresh = newreno_ssthresh,
-	.resume = newreno_resume,
 };

@@ -22,8 +22,11 @@ tcp_send_syn(struct worker *w, struct tcp_conv *tc)
 	};
 
 	o.ts_val = tcp_ts_next(w, tc);
+	/* RFC 3168 section 6.1.1.1: who does not answer to ECN may do without. */
+	if (!ack && w->tcp->conf.ecn == TCP_ECN_ASK && (tc->flags & TCPF_SYN_RESENT) == 0)
+		o.flags |= TCP_ECE | TCP_CWR;
 	if (ack) {
-		o.flags |= TCP_ACK;
+		o.flags |= TCP_ACK | ((tc->flags & TCPF_ECN) != 0 ? TCP_ECE : 0);
 		o.ack = tc->rcv_nxt;
 		o.ts_ecr = tc->ts_recent;
 		if ((tc->flags & TCPF_TS) == 0)
@@ -94,7 +97,9 @@ tcp_syn_sent_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 static void
 tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 {
-	tcp_setup(w, tc, tcp_mss_peer(&tc->c.cn.n.key, p->tcp.opts, p->tcp.mss), p->tcp.opts);
+	uint8_t opts = p->tcp.opts | (tcp_ecn_granted(w, tc, p) ? TCP_OPT_ECN : 0);
+
+	tcp_setup(w, tc, tcp_mss_peer(&tc->c.cn.n.key, p->tcp.opts, p->tcp.mss), opts);
 	if ((tc->flags & TCPF_WSCALE) != 0)
 		tc->snd_wscale = p->tcp.wscale;
 	if ((tc->flags & TCPF_TS) != 0)

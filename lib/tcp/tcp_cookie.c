@@ -12,8 +12,9 @@
 
 #define COOKIE_PERIOD_MS 32000 /* good for one to two of them */
 #define COOKIE_HASH      0x0fffffffu
-#define COOKIE_TS        0x3fu /* bits of our timestamp: 4 window scale, 1 SACK; 1 is spare */
+#define COOKIE_TS        0x3fu /* bits of our timestamp: 4 window scale, 1 SACK, 1 ECN */
 #define COOKIE_TS_SACK   0x10u
+#define COOKIE_TS_ECN    0x20u
 #define COOKIE_NO_WSCALE 0x0fu
 
 static const uint16_t cookie_mss[8] = {
@@ -46,6 +47,7 @@ cookie_ts(const struct worker *w, const struct pkt *syn)
 
 	ts |= (syn->tcp.opts & TCP_OPT_WSCALE) != 0 ? syn->tcp.wscale : COOKIE_NO_WSCALE;
 	ts |= (syn->tcp.opts & TCP_OPT_SACK_OK) != 0 ? COOKIE_TS_SACK : 0;
+	ts |= tcp_ecn_asked(w, syn) ? COOKIE_TS_ECN : 0;
 	return seq_lt(now, ts) ? ts - COOKIE_TS - 1 : ts;
 }
 
@@ -76,6 +78,7 @@ tcp_cookie_send(struct worker *w, const struct pkt *p)
 		o.wscale = w->tcp->rcv_wscale;
 		o.ts_val = cookie_ts(w, p);
 		o.ts_ecr = p->tcp.ts_val;
+		o.flags |= tcp_ecn_asked(w, p) ? TCP_ECE : 0;
 	}
 	/* Relaxed: only when ACKs are worth a look. Seldom written, as all workers read it. */
 	last = atomic_load_explicit(&w->tcp->cookie_ms, memory_order_relaxed);
@@ -126,6 +129,8 @@ tcp_cookie_ok(const struct worker *w, const struct pkt *p, struct tcp_half_open 
 		opts = TCP_OPT_TS;
 		if ((p->tcp.ts_ecr & COOKIE_TS_SACK) != 0)
 			opts |= TCP_OPT_SACK_OK;
+		if ((p->tcp.ts_ecr & COOKIE_TS_ECN) != 0)
+			opts |= TCP_OPT_ECN;
 		if (wscale <= TCP_WSCALE_MAX)
 			opts |= TCP_OPT_WSCALE;
 	}

@@ -324,6 +324,7 @@ tcp_synchronised(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	tcp_idle_restart(w, tc);
 	tc->c.active_ms = w->now_ms;
 	tcp_ts_note(tc, pkt_of(m));
+	tcp_ecn_input(w, tc, pkt_of(m));
 	tcp_ack(w, tc, m);
 	if (!tcp_ack_states(w, tc)) {
 		w->c.delivered++;

@@ -78,6 +78,7 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	h->mss = tcp_mss_peer(&p->key.k, p->tcp.opts, p->tcp.mss);
 	h->wnd = p->tcp.wnd;
 	h->opts = p->tcp.opts & (TCP_OPT_WSCALE | TCP_OPT_SACK_OK | TCP_OPT_TS);
+	h->opts |= tcp_ecn_asked(w, p) ? TCP_OPT_ECN : 0;
 	h->wscale = p->tcp.wscale;
 	cn->state = TCP_SYN_RECEIVED;
 	return cn;
@@ -132,7 +133,7 @@ tcp_half_open_send(struct worker *w, struct tcp_half_open *h)
 
 	tcp_half_open_out(w, h, &o);
 	o.seq = h->iss;
-	o.flags |= TCP_SYN;
+	o.flags |= TCP_SYN | ((h->opts & TCP_OPT_ECN) != 0 ? TCP_ECE : 0);
 	o.opts = h->opts;
 	o.wscale = w->tcp->rcv_wscale;
 	h->sent_ms = w->now_ms;

@@ -216,6 +216,7 @@ tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h)
 		.df = true,
 		.l4_len = (uint16_t)tcp_header_len(o),
 		.cksum_off = 16,
+		.tos = o->ect ? IP_ECT_0 : 0,
 	};
 
 	TCP_COUNT(w, segs_out);

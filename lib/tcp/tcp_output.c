@@ -83,6 +83,25 @@ tcp_attach(struct worker *w, struct rte_mbuf *h, struct rte_mbuf *payload, uint3
 }
 
 /**
+ * RFC 3168 section 6.1.2, 6.1.4 - 6.1.6: only new data is ECN-capable, and tells that cwnd was reduced; every segment
+ * echoes marks.
+ */
+static void
+tcp_out_ecn(struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
+{
+	if ((tc->flags & TCPF_ECN) == 0)
+		return;
+	if (tc->ece)
+		o->flags |= TCP_ECE;
+	if (len == 0 || o->seq != tc->snd_nxt || (tc->flags & TCPF_PERSIST) != 0)
+		return;
+	o->ect = true;
+	if (tc->cwr)
+		o->flags |= TCP_CWR;
+	tc->cwr = 0;
+}
+
+/**
  * Send one segment with the first len bytes of payload (NULL: none), which stays where it is.
  * @return see ip_output; -ENOBUFS
  */
@@ -96,6 +115,7 @@ tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbuf *p
 	tcp_out_fill(w, tc, &o, len);
 	o.seq = seq;
 	o.flags = flags | TCP_ACK;
+	tcp_out_ecn(tc, &o, len);
 	h = tcp_header(w, &o);
 	if (h == NULL)
 		return -ENOBUFS;
@@ -164,6 +184,8 @@ tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		return p->tx.len > tcp_payload_max(tc) ? -EMSGSIZE : -ENOBUFS;
 	p->tx.sent_us = w->now_us;
 	p->tx.sends += p->tx.sends < UINT8_MAX;
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+		tcp_flight(tc)->prr_out += p->tx.len;
 	tc->snd_nxt = seq_max(tc->snd_nxt, end);
 	if (fin)
 		tcp_fin_sent(w, tc);
@@ -202,17 +224,17 @@ tcp_resend(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 static void
 tcp_rescue(struct worker *w, struct tcp_conv *tc)
 {
-	const struct tcp_flight *f = tcp_flight(tc);
+	struct tcp_flight *f = tcp_flight(tc);
 	struct rte_mbuf *last = NULL;
 
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK | TCPF_RESCUED)) !=
-			(TCPF_RECOVERY | TCPF_SACK) ||
-		f->next != NULL || f->pipe + tcp_payload_max(tc) > tc->cwnd)
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK)) != (TCPF_RECOVERY | TCPF_SACK) ||
+		(f->flags & TCP_FLIGHT_RESCUED) != 0 || f->next != NULL ||
+		f->pipe + tcp_payload_max(tc) > tc->cwnd)
 		return;
 	for (struct rte_mbuf *m = tc->sndq.head; m != NULL; m = pkt_of(m)->next)
 		if ((pkt_of(m)->tx.flags & TCP_TX_SACKED) == 0)
 			last = m;
-	tc->flags |= TCPF_RESCUED;
+	f->flags |= TCP_FLIGHT_RESCUED;
 	if (last == NULL || (pkt_of(last)->tx.flags & TCP_TX_LOST) != 0)
 		return;
 	TCP_COUNT(w, rescues);
@@ -224,11 +246,13 @@ tcp_rescue(struct worker *w, struct tcp_conv *tc)
 static bool
 tcp_send_lost(struct worker *w, struct tcp_conv *tc)
 {
-	const struct tcp_flight *f;
+	struct tcp_flight *f;
 	struct rte_mbuf *m;
 
 	if (tc->sndq.head == NULL || (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		return true;
+	if (tcp_frto_holds(w, tc))
+		return false;
 	f = tcp_flight(tc);
 	for (m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
 		const struct pkt *p = pkt_of(m);
@@ -236,10 +260,10 @@ tcp_send_lost(struct worker *w, struct tcp_conv *tc)
 		if ((p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) != TCP_TX_LOST)
 			continue;
 		/* RFC 6675 section 5 (4.3): the first one at once. */
-		if ((tc->flags & TCPF_FAST) == 0 && tcp_pipe(tc) > 0 &&
+		if ((f->flags & TCP_FLIGHT_FAST) == 0 && tcp_pipe(tc) > 0 &&
 			tcp_pipe(tc) + p->tx.len > tc->cwnd)
 			return false;
-		tc->flags &= ~TCPF_FAST;
+		f->flags &= ~TCP_FLIGHT_FAST;
 		if (!tcp_resend(w, tc, m))
 			return false;
 		f = tcp_flight(tc);
@@ -297,7 +321,8 @@ tcp_next_segment(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	return n;
 }
 
-static void
+/** What is new, as far as windows and Nagle let it. */
+void
 tcp_send_new(struct worker *w, struct tcp_conv *tc)
 {
 	struct rte_mbuf *m;

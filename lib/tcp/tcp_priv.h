@@ -42,6 +42,8 @@ enum tcp_state {
 #define TCP_PSH      0x08
 #define TCP_ACK      0x10
 #define TCP_URG      0x20
+#define TCP_ECE      0x40 /* ECN (RFC 3168) */
+#define TCP_CWR      0x80
 
 #define TCP_HLEN     20
 #define TCP_HLEN_MAX 60
@@ -52,6 +54,7 @@ enum tcp_state {
 #define TCP_OPT_WSCALE      0x02
 #define TCP_OPT_SACK_OK     0x04
 #define TCP_OPT_TS          0x08
+#define TCP_OPT_ECN         0x10 /* no option, but agreed on like one */
 
 #define TCP_MSS_V4_DEFAULT  536 /* RFC 9293 section 3.7.1 */
 #define TCP_MSS_V6_DEFAULT  1220
@@ -116,10 +119,16 @@ enum tcp_state {
 #define TCPF_WINDOW      0x04000000u /* something was read: look whether the window should be told */
 #define TCPF_SYN_RESENT \
 	0x08000000u /* SYN or SYN-ACK was lost: small start (RFC 5681 section 3.1) */
-#define TCPF_V4      0x10000000u /* IPv4 */
-#define TCPF_RESCUED 0x20000000u /* the one rescue retransmission of this recovery is spent */
-#define TCPF_SENT    0x40000000u /* a segment with an ACK went out in this flush */
-#define TCPF_FAST    0x80000000u /* one lost segment goes whatever cwnd says: fast retransmit */
+#define TCPF_V4   0x10000000u /* IPv4 */
+#define TCPF_ECN  0x20000000u /* ECN agreed on (RFC 3168) */
+#define TCPF_SENT 0x40000000u /* a segment with an ACK went out in this flush */
+#define TCPF_CWR  0x80000000u /* cwnd comes down, as the peer saw marks, up to flight->recover */
+
+/* What goes on in a flight (tcp_flight.flags). */
+#define TCP_FLIGHT_FAST     0x01 /* one lost segment goes whatever cwnd says: fast retransmit */
+#define TCP_FLIGHT_RESCUED  0x02 /* the one rescue retransmission of this recovery is spent */
+#define TCP_FLIGHT_FRTO     0x04 /* F-RTO: the timeout's retransmission is not yet acknowledged, */
+#define TCP_FLIGHT_FRTO_NEW 0x08 /* it is: new data goes, and what the next ACK says decides */
 
 /* Flags of an element of the send queue (pkt->tx.flags). */
 #define TCP_TX_SACKED  0x01
@@ -185,16 +194,19 @@ struct tcp_conv {
 	uint8_t snd_wscale : 4, rcv_wscale : 4;
 	uint8_t backoff; /* of the retransmission or persist timer */
 	uint8_t retries; /* timeouts since the peer was last heard to make progress */
-	uint8_t reorder; /* segments that may overtake one that is not lost */
-	uint8_t end : 4; /* enum conv_end, with TCPF_OVER */
+	uint8_t reorder : 7; /* segments that may overtake one that is not lost */
+	uint8_t ece : 1; /* ECN: our ACKs say that marks were seen */
+	uint8_t end : 3; /* enum conv_end, with TCPF_OVER */
 	uint8_t cc : 2; /* congestion control: its place in the table */
 	uint8_t w_max : 2; /* CUBIC's W_max: how it follows from ssthresh */
+	uint8_t cwr : 1; /* ECN: to do: tell the peer, with the next new data, that cwnd was reduced */
 };
 _Static_assert(sizeof(struct tcp_conv) <= 320, "an idle conversation is 5 cache lines");
+_Static_assert(CONV_END_MAX <= 8, "end has 3 bits");
 
 /**
  * What is needed only while data is queued: lent from the private area of the send
- * queue's first packet, in place of a key that means nothing there.
+ * queue's first packet, in place of what parsing found, which means nothing there.
  */
 struct tcp_flight {
 	struct rte_mbuf *next; /* first element that was never sent, NULL: all were */
@@ -208,11 +220,23 @@ struct tcp_flight {
 	uint8_t dupacks;
 	uint8_t timer; /* what rto_at is for: TCP_TIMER_ */
 	uint8_t tlp; /* TCP_TLP_: a tail loss probe is out, up to recover */
+	uint8_t flags; /* TCP_FLIGHT_ */
 	uint32_t
 		rack_us; /* RACK.xmit_ts (RFC 8985 section 5.2), low bits; 0: nothing delivered yet */
-	uint32_t cubic_ms; /* when CUBIC's curve passes W_max; 0: no epoch */
+	/* Proportional rate reduction (RFC 9937), while TCPF_RECOVERY or TCPF_CWR: */
+	uint32_t prr_delivered,
+		prr_out; /* bytes that came to the peer, and that were sent, since */
+	uint32_t recover_fs; /* bytes in flight when it began: RecoverFS */
+	union {
+		uint32_t cubic_ms; /* when CUBIC's curve passes W_max; 0: no epoch */
+		struct { /* of DCTCP's observation window: */
+			uint32_t end; /* sequence number at which it is over */
+			uint32_t acked, marked; /* bytes */
+			uint32_t credit; /* bytes acknowledged since cwnd grew */
+		} dctcp;
+	};
 };
-_Static_assert(sizeof(struct tcp_flight) <= sizeof(struct key48), "takes the place of the key");
+_Static_assert(sizeof(struct tcp_flight) <= offsetof(struct pkt, next), "what parsing found");
 
 /** A call that is not complete: SYN-RECEIVED of a passive open. */
 struct tcp_half_open {
@@ -249,12 +273,17 @@ struct tcp_cc {
 	void (*acked)(struct worker *w, struct tcp_conv *tc, uint32_t bytes);
 	/** Loss: the new ssthresh for `flight` bytes outstanding. */
 	uint32_t (*ssthresh)(struct worker *w, struct tcp_conv *tc, uint32_t flight);
-	/** cwnd was not the limit when something was acknowledged; undone: it was put back, as nothing was lost. */
+	/** The same when the peer saw marks (ECN). NULL: as for loss. */
+	uint32_t (*marked)(struct worker *w, struct tcp_conv *tc, uint32_t flight);
+	/** With ECN, before everything else: `ack` acknowledges something new, and says that it was marked, or not. May be NULL. */
+	void (*echo)(struct tcp_conv *tc, uint32_t ack, bool ece);
+	/** cwnd was not the limit when something was acknowledged; undone: it was put back, as nothing was lost. May be NULL. */
 	void (*resume)(struct tcp_conv *tc, bool undone);
 };
 uint32_t tcp_slow_start(struct tcp_conv *tc, uint32_t bytes);
 extern const struct tcp_cc tcp_cc_newreno;
 extern const struct tcp_cc tcp_cc_cubic;
+extern const struct tcp_cc tcp_cc_dctcp;
 const struct tcp_cc *tcp_cc(const struct tcp_conv *tc);
 
 struct tcp_sack_block {
@@ -291,6 +320,10 @@ struct tcp_sack_block {
 	X(tlp_probes)         \
 	X(tlp_repairs)        \
 	X(undos)              \
+	X(frto_spurious)      \
+	X(ecn_agreed)         \
+	X(ecn_marks_in)       \
+	X(ecn_reductions)     \
 	X(dsacks_in)          \
 	X(sack_reneges)       \
 	X(reorder_seen)       \
@@ -529,6 +562,7 @@ struct tcp_out {
 	uint8_t opts; /* TCP_OPT_WSCALE, _SACK_OK, _TS */
 	uint8_t wscale;
 	uint8_t nsack;
+	bool ect; /* an ECN-capable packet (RFC 3168 section 5: ECT(0)) */
 	struct tcp_sack_block sack[TCP_SACK_MAX];
 };
 unsigned tcp_header_len(const struct tcp_out *o);
@@ -616,18 +650,44 @@ bool tcp_sack_mark_lost(struct tcp_conv *tc);
 
 /* ---- tcp_recovery.c ---- */
 
-void tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup);
+/** What an ACK has brought. */
+struct tcp_news {
+	uint32_t acked; /* bytes newly acknowledged */
+	uint32_t was_sacked; /* flight->sacked before */
+	bool dup; /* it was a duplicate (RFC 5681 section 2) */
+	bool ece; /* and says that marks were seen (RFC 3168) */
+};
+void tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n);
 void tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc);
 void tcp_recovery_echo(struct worker *w, struct tcp_conv *tc, uint32_t ts_ecr);
 void tcp_recovery_dsack(struct worker *w, struct tcp_conv *tc);
 void tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m);
-void tcp_recovery_enter(struct worker *w, struct tcp_conv *tc);
+void tcp_recovery_late(struct worker *w, struct tcp_conv *tc);
+void tcp_recovery_undo(struct worker *w, struct tcp_conv *tc);
 uint32_t tcp_pipe(const struct tcp_conv *tc);
+
+/* ---- tcp_prr.c ---- */
+
+void tcp_prr_start(struct tcp_conv *tc, uint32_t flight);
+void tcp_prr(struct tcp_conv *tc, uint32_t delivered, bool safe);
+
+/* ---- tcp_frto.c ---- */
+
+void tcp_frto_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n);
+bool tcp_frto_holds(struct worker *w, struct tcp_conv *tc);
+
+/* ---- tcp_ecn.c ---- */
+
+bool tcp_ecn_asked(const struct worker *w, const struct pkt *p);
+bool tcp_ecn_granted(const struct worker *w, const struct tcp_conv *tc, const struct pkt *p);
+void tcp_ecn_input(struct worker *w, struct tcp_conv *tc, const struct pkt *p);
+void tcp_ecn_reduce(struct worker *w, struct tcp_conv *tc, uint32_t acked);
 
 /* ---- tcp_rack.c ---- */
 
 void tcp_rack_delivered(
 	struct worker *w, const struct tcp_conv *tc, const struct pkt *p, const struct pkt *ack);
+uint32_t tcp_rack_edge(const struct tcp_conv *tc);
 bool tcp_rack_mark(struct worker *w, struct tcp_conv *tc);
 void tcp_rack_fired(struct worker *w, struct tcp_conv *tc);
 void tcp_flight_timer(struct worker *w, struct tcp_conv *tc, uint8_t why, uint32_t ms);
@@ -650,6 +710,7 @@ void tcp_send_free(struct tcp_conv *tc);
 /* ---- tcp_output.c ---- */
 
 void tcp_output(struct worker *w, struct tcp_conv *tc);
+void tcp_send_new(struct worker *w, struct tcp_conv *tc);
 void tcp_idle_restart(struct worker *w, struct tcp_conv *tc);
 void tcp_send_ack(struct worker *w, struct tcp_conv *tc);
 int tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbuf *payload,

@@ -53,7 +53,7 @@ tcp_rack_window_us(const struct tcp_conv *tc)
 }
 
 /** The highest sequence number that is SACKed: of what was sent in one turn, only this tells before from after. */
-static uint32_t
+uint32_t
 tcp_rack_edge(const struct tcp_conv *tc)
 {
 	const struct tcp_flight *f = tcp_flight(tc);
@@ -133,8 +133,8 @@ void
 tcp_rack_fired(struct worker *w, struct tcp_conv *tc)
 {
 	tc->rto_at = 0;
-	if (tcp_rack_mark(w, tc) && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
-		tcp_recovery_enter(w, tc);
+	if (tcp_rack_mark(w, tc))
+		tcp_recovery_late(w, tc);
 	if (tc->rto_at == 0)
 		tcp_rto_start(w, tc);
 }
@@ -208,4 +208,5 @@ tcp_tlp_acked(struct worker *w, struct tcp_conv *tc, uint8_t was, bool twice)
 	TCP_COUNT(w, tlp_repairs);
 	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, RTE_MAX(tc->cwnd, 2 * tcp_payload_max(tc)));
 	tc->cwnd = RTE_MIN(tc->cwnd, tc->ssthresh);
+	tc->cwr = (tc->flags & TCPF_ECN) != 0;
 }

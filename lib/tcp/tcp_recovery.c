@@ -49,8 +49,16 @@ tcp_recovery_save(struct tcp_conv *tc)
 	f->undo_ts = 0;
 }
 
-/** It was wrong: nothing is lost, and the windows are as they were. */
+/** CUBIC, for one, goes by time: let it know that cwnd did not follow its course. */
 static void
+tcp_recovery_resume(struct tcp_conv *tc, bool undone)
+{
+	if (tcp_cc(tc)->resume != NULL)
+		tcp_cc(tc)->resume(tc, undone);
+}
+
+/** It was wrong: nothing is lost, and the windows are as they were. */
+void
 tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
 {
 	struct tcp_flight *f = tcp_flight(tc);
@@ -65,9 +73,10 @@ tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
 	}
 	tc->cwnd = RTE_MAX(tc->cwnd, f->undo_cwnd);
 	tc->ssthresh = RTE_MAX(tc->ssthresh, f->undo_ssthresh);
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_FAST);
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
+	f->flags = 0;
 	f->undo_cwnd = 0;
-	tcp_cc(tc)->resume(tc, true);
+	tcp_recovery_resume(tc, true);
 }
 
 /**
@@ -111,31 +120,52 @@ tcp_recovery_in_vain(const struct tcp_conv *tc)
 		f->undo_cwnd != 0 && f->undo_sent == 0 && f->pipe + f->sacked == end - tc->snd_una;
 }
 
-/** RFC 6675 section 5 (4), RFC 6582 section 3.2 step 2. */
-void
-tcp_recovery_enter(struct worker *w, struct tcp_conv *tc)
+/** RFC 6675 section 5 (4), RFC 6582 section 3.2 step 2; delivered: bytes, by what has told of the loss. */
+static void
+tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 {
 	struct tcp_flight *f = tcp_flight(tc);
+	uint32_t sacked = (tc->flags & TCPF_SACK) != 0 ? f->sacked : 0;
 
 	TCP_COUNT(w, fast_recoveries);
 	tcp_recovery_save(tc);
+	/* RFC 3168 section 6.1.2: marks and losses of one window are answered once. */
+	if ((tc->flags & TCPF_CWR) == 0) {
+		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
+		tcp_prr_start(tc, tc->snd_nxt - tc->snd_una - sacked + delivered);
+	}
 	f->recover = tc->snd_nxt;
 	f->tlp = TCP_TLP_NONE;
-	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
-	tc->cwnd = tc->ssthresh;
-	tc->flags |= TCPF_RECOVERY | TCPF_FAST;
-	tc->flags &= ~TCPF_RESCUED;
+	f->flags = TCP_FLIGHT_FAST;
+	tc->flags |= TCPF_RECOVERY;
+	tc->flags &= ~TCPF_CWR;
+	tc->cwr = (tc->flags & TCPF_ECN) != 0;
 }
 
-/** Everything that was outstanding when loss was noticed has arrived. */
+/** Time has told that something is lost (RFC 8985 section 6.3). */
+void
+tcp_recovery_late(struct worker *w, struct tcp_conv *tc)
+{
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+		tcp_recovery_begin(w, tc, 0);
+	if ((tc->flags & TCPF_RECOVERY) != 0)
+		tcp_prr(tc, 0, false);
+}
+
+/** Everything that was outstanding when loss, or marks, were noticed has arrived. */
 static void
 tcp_recovery_leave(struct tcp_conv *tc)
 {
+	uint32_t mss = tcp_payload_max(tc);
+
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+		tc->cwnd = tc->ssthresh;
 	/* RFC 6582 section 3.2 step 3: no burst when little is in flight. */
-	if ((tc->flags & TCPF_RECOVERY) != 0)
-		tc->cwnd = RTE_MIN(tc->ssthresh,
-			RTE_MAX(tcp_pipe(tc), tcp_payload_max(tc)) + tcp_payload_max(tc));
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_FAST);
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK)) == TCPF_RECOVERY)
+		tc->cwnd = RTE_MIN(tc->cwnd, RTE_MAX(tcp_pipe(tc), mss) + mss);
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR);
+	if (tc->sndq.head != NULL)
+		tcp_flight(tc)->flags = 0;
 }
 
 /** Without SACK: count what duplicates stand for. @return true if the head is believed lost now */
@@ -162,7 +192,7 @@ tcp_recovery_reno(struct tcp_conv *tc, uint32_t acked, bool dup)
 	if (tc->sndq.head == f->next)
 		return false;
 	tcp_mark_lost(tc, tc->sndq.head);
-	tc->flags |= TCPF_FAST;
+	f->flags |= TCP_FLIGHT_FAST;
 	return true;
 }
 
@@ -172,38 +202,70 @@ tcp_recovery_grow(struct worker *w, struct tcp_conv *tc, uint32_t acked)
 {
 	uint32_t flight = tc->snd_nxt - tc->snd_una + acked;
 
-	if ((tc->flags & TCPF_RECOVERY) != 0)
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
 		return;
 	if ((tc->flags & TCPF_CWND_LTD) != 0 || (tc->cwnd < tc->ssthresh && flight > tc->cwnd / 2))
 		tcp_cc(tc)->acked(w, tc, acked);
 	else
-		tcp_cc(tc)->resume(tc, false);
+		tcp_recovery_resume(tc, false);
 }
 
-/** An ACK has been taken in: acked bytes are new; dup: it was a duplicate (RFC 5681 section 2). */
-void
-tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, uint32_t acked, bool dup)
+/** What an ACK says of losses. @return true if something is believed lost by now that was not before */
+static bool
+tcp_recovery_mark(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
 {
 	bool lost;
 
-	if (acked > 0)
-		tcp_recovery_grow(w, tc, acked);
-	if (tc->sndq.head == NULL || tc->sndq.head == tcp_flight(tc)->next) {
+	if ((tc->flags & TCPF_SACK) == 0)
+		return tcp_recovery_reno(tc, n->acked, n->dup);
+	lost = tcp_sack_mark_lost(tc);
+	return tcp_rack_mark(w, tc) || lost;
+}
+
+/** DeliveredData of RFC 9937 section 5: without SACK each duplicate counts for a segment, and is counted out later. */
+static uint32_t
+tcp_recovery_delivered(const struct tcp_conv *tc, const struct tcp_news *n)
+{
+	uint32_t sum = n->acked + tcp_flight(tc)->sacked;
+
+	return sum > n->was_sacked ? sum - n->was_sacked : 0;
+}
+
+/** An ACK has been taken in, and there is more in flight. */
+static void
+tcp_recovery_more(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
+{
+	struct tcp_flight *f = tcp_flight(tc);
+	uint32_t delivered;
+	bool lost;
+
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) != 0 &&
+		seq_le(f->recover, tc->snd_una))
 		tcp_recovery_leave(tc);
-		return;
-	}
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0 &&
-		seq_le(tcp_flight(tc)->recover, tc->snd_una))
-		tcp_recovery_leave(tc);
-	if ((tc->flags & TCPF_SACK) != 0) {
-		lost = tcp_sack_mark_lost(tc);
-		lost = tcp_rack_mark(w, tc) || lost;
-	} else
-		lost = tcp_recovery_reno(tc, acked, dup);
+	lost = tcp_recovery_mark(w, tc, n);
+	delivered = tcp_recovery_delivered(tc, n);
 	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
-		tcp_recovery_enter(w, tc);
+		tcp_recovery_begin(w, tc, delivered);
 	else if (tcp_recovery_in_vain(tc))
 		tcp_recovery_undo(w, tc);
+	else if ((f->flags & (TCP_FLIGHT_FRTO | TCP_FLIGHT_FRTO_NEW)) != 0)
+		tcp_frto_ack(w, tc, n);
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0 && (delivered > 0 || lost))
+		tcp_prr(tc, delivered, n->acked > 0 && !lost);
+}
+
+/** An ACK has been taken in. */
+void
+tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
+{
+	if (n->ece && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0)
+		tcp_ecn_reduce(w, tc, n->acked);
+	if (n->acked > 0)
+		tcp_recovery_grow(w, tc, n->acked);
+	if (tc->sndq.head == NULL || tc->sndq.head == tcp_flight(tc)->next)
+		tcp_recovery_leave(tc);
+	else
+		tcp_recovery_more(w, tc, n);
 }
 
 /**
@@ -214,16 +276,17 @@ void
 tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 {
 	struct tcp_flight *f;
-	bool renege;
+	bool renege, first = (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0;
 
 	if ((tc->flags & TCPF_FIN_SENT) != 0)
 		tc->flags |= TCPF_FIN_LOST;
-	if (tc->sndq.head != NULL && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+	if (tc->sndq.head != NULL && first)
 		tcp_recovery_save(tc);
 	if (tc->backoff == 0)
 		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tcp_payload_max(tc);
-	tc->flags &= ~TCPF_RECOVERY;
+	tc->cwr = (tc->flags & TCPF_ECN) != 0;
+	tc->flags &= ~(TCPF_RECOVERY | TCPF_CWR);
 	if (tc->sndq.head == NULL)
 		return;
 	f = tcp_flight(tc);
@@ -231,6 +294,8 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 	renege = (pkt_of(tc->sndq.head)->tx.flags & TCP_TX_SACKED) != 0;
 	if (renege)
 		TCP_COUNT(w, sack_reneges);
+	/* RFC 5682 section 2.1 step 1. A probe that was sent again would be taken for an original. */
+	f->flags = first && !renege && f->tlp != TCP_TLP_AGAIN ? TCP_FLIGHT_FRTO : 0;
 	f->dupacks = 0;
 	f->tlp = TCP_TLP_NONE;
 	f->rack_us = 0;

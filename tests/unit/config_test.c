@@ -217,7 +217,7 @@ test_defaults(void **state)
 	assert_int_equal(c->limits.time_wait, 262144);
 	assert_int_equal(c->limits.udp_idle_seconds, 60);
 	assert_int_equal(c->limits.drain_seconds, 10);
-	assert_int_equal(c->tcp.congestion_control, CONFIG_CONGESTION_CUBIC);
+	assert_int_equal(c->tcp.congestion_control, TCP_CUBIC);
 	assert_int_equal(c->tcp.keepalive_seconds, 0);
 	assert_int_equal(c->tcp.user_timeout_seconds, 100);
 	assert_int_equal(c->tcp.time_wait_seconds, 60);

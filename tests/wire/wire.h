@@ -25,6 +25,8 @@
 #define PSH         0x08
 #define ACK         0x10
 #define URG         0x20
+#define ECE         0x40
+#define CWR         0x80
 
 #define WIRE_PORT   7 /* where our listener is */
 #define WIRE_ANY    (-1)
@@ -64,6 +66,7 @@ struct wire_conn {
 	bool sack_ok;
 	unsigned nsack; /* of the next segment, relative to our iss */
 	uint32_t sack[4][2];
+	bool ce; /* the next segment is marked on its way (RFC 3168) */
 
 	/* our side */
 	struct conv *c; /* referenced from accept or connect on */

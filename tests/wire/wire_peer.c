@@ -66,6 +66,18 @@ put_options(struct wire_conn *k, uint8_t flags, uint8_t *p)
 	return p;
 }
 
+/** A router has marked it: congestion experienced. */
+static void
+mark(const struct wire_conn *k, struct test_frame *f)
+{
+	if (k->w->conf.v6) {
+		f->b[f->l3 + 1] |= 3 << 4;
+		return;
+	}
+	f->b[f->l3 + 1] |= 3;
+	test_frame_ip4_cksum(f);
+}
+
 void
 wire_queue(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len)
 {
@@ -86,6 +98,9 @@ wire_queue(struct wire_conn *k, uint8_t flags, uint32_t seq, uint32_t ack, uint3
 	for (uint32_t i = 0; i < len; i++)
 		data[i] = pattern((uint64_t)first + i, false);
 	test_frame_tcp(&f, peer_addr(k->w), our_addr(k->w), &t, data, len);
+	if (k->ce)
+		mark(k, &f);
+	k->ce = false;
 	wire_in(k->w, &f);
 	k->nsack = 0;
 }
