@@ -96,7 +96,7 @@ draw_event(struct mix *x, uint64_t at_us, unsigned from)
 	return e;
 }
 
-/** A partition, and a way that becomes narrower. */
+/** A partition, a way that becomes narrower, and perhaps does not tell; a while in which all is late: timeouts in vain. */
 static void
 draw_events(struct mix *x)
 {
@@ -125,6 +125,11 @@ draw_events(struct mix *x)
 		draw_event(x, at, from)->link.mtu = mtu;
 		draw_event(x, at + 2000000, 1 - from)->link.mtu = mtu;
 	}
+	if (draw_one_in(x, 4)) {
+		at = 500000 + draw(x, 8000000);
+		draw_event(x, at, from)->link.delay_us += 500000 + draw(x, 1000000);
+		draw_event(x, at + 2000000, from);
+	}
 }
 
 static void
@@ -152,6 +157,8 @@ draw_hosts(struct mix *x, uint64_t seed)
 	c->tcp.send_max = (uint32_t)draw_size(x, 8192, 256 << 10);
 	c->tcp.keepalive_ms = draw_one_in(x, 3) ? 4000 + (uint32_t)draw(x, 8000) : 0;
 	c->tcp.nagle = draw_one_in(x, 2);
+	c->tcp.congestion = (enum tcp_congestion)draw(x, 3);
+	c->tcp.ecn = (enum tcp_ecn)draw(x, 3);
 	c->tcp.last_ack_ms = c->spread == STACK_SPREAD_FLOW ? 0 : 100;
 	draw_link(x, &c->link[0]);
 	draw_link(x, &c->link[1]);

@@ -32,6 +32,7 @@ struct flow {
 /** One run. */
 struct way {
 	enum tcp_congestion control;
+	bool ecn; /* the bottleneck marks: when a seventh of the path waits (RFC 8257 section 4.1) */
 	uint64_t rate_bps, rtt_us;
 	unsigned flows;
 	uint64_t warm_us, measure_us;
@@ -82,7 +83,10 @@ rate_sim(const struct way *p)
 		.spread = STACK_SPREAD_FLOW,
 		.conversations = 64,
 		.mbufs = 16383,
-		.tcp = {.recv_max = BUFFER, .send_max = BUFFER, .congestion = p->control},
+		.tcp = {.recv_max = BUFFER,
+			.send_max = BUFFER,
+			.congestion = p->control,
+			.ecn = p->ecn ? TCP_ECN_ASK : TCP_ECN_OFF},
 	};
 	struct listener_conf lc = {
 		.name = "discard",
@@ -99,6 +103,7 @@ rate_sim(const struct way *p)
 	conf.link[0].rate_bps = p->rate_bps;
 	/* A bottleneck with room for what the path holds, as routers are dimensioned (RFC 3439 section 2.4). */
 	conf.link[0].queue = (uint32_t)RTE_MAX(bdp, UINT64_C(20));
+	conf.link[0].mark = p->ecn ? conf.link[0].queue / 7 + 1 : 0;
 	s = sim_create(&conf);
 	if (stack_listen(sim_stack(s, 1), &lc, NULL) != 0)
 		abort();
@@ -213,23 +218,25 @@ csv_close(FILE *f)
 		fclose(f);
 }
 
-static const char *
-control_name(enum tcp_congestion control)
-{
-	return control == TCP_CUBIC ? "cubic" : "newreno";
-}
+/** What a table is of. */
+struct kind {
+	const char *name;
+	enum tcp_congestion control;
+	bool ecn;
+};
 
 /** Each rate by each round-trip time. @return how many were too slow */
 static unsigned
-rate_table(const char *dir, FILE *all, enum tcp_congestion control)
+rate_table(const char *dir, FILE *all, const struct kind *kind)
 {
 	static const uint64_t rates[] = {10000000, 30000000, 100000000};
 	static const uint64_t rtts[] = {10000, 50000, 200000};
-	const char *cc = control_name(control);
+	const char *cc = kind->name;
 	unsigned bad = 0;
 
 	for (unsigned i = 0; i < RTE_DIM(rates) * RTE_DIM(rtts); i++) {
-		struct way p = {.control = control,
+		struct way p = {.control = kind->control,
+			.ecn = kind->ecn,
 			.rate_bps = rates[i / RTE_DIM(rtts)],
 			.rtt_us = rtts[i % RTE_DIM(rtts)],
 			.flows = 1,
@@ -257,15 +264,16 @@ rate_table(const char *dir, FILE *all, enum tcp_congestion control)
 
 /** Four flows that start together. @return 1: not fair, or too slow */
 static unsigned
-fair_table(const char *dir, enum tcp_congestion control)
+fair_table(const char *dir, const struct kind *kind)
 {
-	struct way p = {.control = control,
+	struct way p = {.control = kind->control,
+		.ecn = kind->ecn,
 		.rate_bps = 40000000,
 		.rtt_us = 40000,
 		.flows = FLOWS_MAX,
 		.warm_us = 20000000,
 		.measure_us = 60000000};
-	const char *cc = control_name(control);
+	const char *cc = kind->name;
 	char name[64];
 	FILE *csv;
 	struct rate r;
@@ -284,7 +292,12 @@ fair_table(const char *dir, enum tcp_congestion control)
 int
 main(int argc, char **argv)
 {
-	static const enum tcp_congestion controls[] = {TCP_CUBIC, TCP_NEWRENO};
+	static const struct kind kinds[] = {
+		{"cubic", TCP_CUBIC, false},
+		{"newreno", TCP_NEWRENO, false},
+		{"cubic-ecn", TCP_CUBIC, true},
+		{"dctcp", TCP_DCTCP, true},
+	};
 	const char *dir = NULL;
 	unsigned bad = 0;
 	FILE *all;
@@ -302,10 +315,10 @@ main(int argc, char **argv)
 		fprintf(all, "control,mbps,rtt_ms,goodput_mbps,fill,retransmits,queue_drops\n");
 	printf("%-10s %8s %8s %10s %7s %12s %12s\n", "control", "Mb/s", "RTT ms", "goodput", "fill",
 		"retransmits", "queue drops");
-	for (unsigned i = 0; i < RTE_DIM(controls); i++)
-		bad += rate_table(dir, all, controls[i]);
+	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
+		bad += rate_table(dir, all, &kinds[i]);
 	csv_close(all);
-	for (unsigned i = 0; i < RTE_DIM(controls); i++)
-		bad += fair_table(dir, controls[i]);
+	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
+		bad += fair_table(dir, &kinds[i]);
 	return bad != 0;
 }
