@@ -39,6 +39,12 @@ enum conv_end {
 };
 const char *conv_end_name(enum conv_end e);
 
+/** What a service may want to know although the conversation goes on (RFC 9293 section 3.9.1.8). */
+enum conv_trouble {
+	CONV_TROUBLE_ICMP, /* an ICMP error about a packet of it; detail: its type << 8 | code (ICMP or ICMPv6) */
+	CONV_TROUBLE_SILENCE, /* TCP: the peer has not acknowledged anything for so many timeouts (R1); detail: how many */
+};
+
 /**
  * A transport protocol (Plan 9's struct Proto): the whole of it on one screen. The first half is
  * called by lib/conv and lib/stack, the second by services. All but connect, miss, retire, status and stats run inside the
@@ -156,6 +162,9 @@ struct service {
 	void (*shutdown)(struct worker *w, struct conv *c);
 	/** It is over; last call, and the only one after close. */
 	void (*hangup)(struct worker *w, struct conv *c, enum conv_end why);
+
+	/** Trouble that ends nothing. Of an active open it may come before connected. Without it they are only counted. */
+	void (*trouble)(struct worker *w, struct conv *c, enum conv_trouble what, unsigned detail);
 
 	/** UDP listeners with one conversation for all peers: a datagram, whole, with its peer in pkt->key.
 	 * Not inside anything; runs on many workers at once. Consumes m. Answer with udp_reply. */

@@ -132,6 +132,11 @@ int ip_source(struct worker *w, const uint8_t raddr[16], uint8_t ret_laddr[16]);
 /** Note a smaller path MTU (RFC 1191, 8201); the floor is 552 or 1280. @return true if p->mtu fell */
 bool ip_path_mtu(struct path *p, const struct key *k, uint32_t mtu);
 
+/** What is sent this way is not answered (RFC 1122 section 2.3.2.1, 4.2.3.5): ask the next hop whether it is there still. */
+void ip_path_doubt(struct worker *w, const struct path *p);
+/** New data was acknowledged: the next hop is there, and need not be asked (RFC 4861 section 7.3.1). */
+void ip_path_confirm(struct worker *w, const struct path *p);
+
 /** Largest transport message (TCP or UDP header included) that fits one packet of the path. */
 static inline uint16_t
 ip_path_room(const struct path *p, const struct key *k)

@@ -547,6 +547,61 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 	return excess == m ? -ENOBUFS : 0;
 }
 
+/* The entry that a path remembers, if it is that neighbour's still; else NULL. Under the lock. */
+static struct neigh *
+neigh_of_path(struct neigh_table *t, const struct path *p)
+{
+	struct neigh *e = &t->entries[p->neigh];
+
+	return atomic_load_explicit(&e->gen, memory_order_relaxed) == p->neigh_gen ? e : NULL;
+}
+
+void
+ip_path_doubt(struct worker *w, const struct path *p)
+{
+	struct neigh_table *t = &w->ip->neigh;
+	struct neigh *e;
+
+	if (p->gen == 0 || p->neigh == NEIGH_NONE)
+		return;
+	rte_spinlock_lock(&t->lock);
+	e = neigh_of_path(t, p);
+	if (e != NULL && neigh_state(neigh_get(e)) > NEIGH_INCOMPLETE &&
+		neigh_state(neigh_get(e)) != NEIGH_PROBE) {
+		struct rte_ether_addr mac = neigh_mac(neigh_get(e));
+
+		neigh_turn(t, e, neigh_word(&mac, NEIGH_PROBE));
+		e->next_ms = w->now_ms;
+	}
+	rte_spinlock_unlock(&t->lock);
+}
+
+void
+ip_path_confirm(struct worker *w, const struct path *p)
+{
+	struct neigh_table *t = &w->ip->neigh;
+	struct neigh *e;
+	enum neigh_state s;
+
+	if (p->gen == 0 || p->neigh == NEIGH_NONE)
+		return;
+	/* Relaxed: a hint; looked at again under the lock. Most are reachable, and nothing is written. */
+	s = neigh_state(atomic_load_explicit(&t->entries[p->neigh].word, memory_order_relaxed));
+	if (likely(s != NEIGH_DELAY && s != NEIGH_PROBE))
+		return;
+	if (!rte_spinlock_trylock(&t->lock))
+		return; /* the next answer will do */
+	e = neigh_of_path(t, p);
+	if (e != NULL &&
+		(neigh_state(neigh_get(e)) == NEIGH_DELAY ||
+			neigh_state(neigh_get(e)) == NEIGH_PROBE)) {
+		struct rte_ether_addr mac = neigh_mac(neigh_get(e));
+
+		neigh_confirm(w, e, &mac);
+	}
+	rte_spinlock_unlock(&t->lock);
+}
+
 /* What the tick has to do about one entry, outside the lock. */
 struct neigh_deed {
 	bool solicit, unicast;

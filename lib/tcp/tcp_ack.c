@@ -135,6 +135,7 @@ tcp_ack_new(
 	tc->snd_una = p->tcp.ack;
 	tcp_tlp_acked(w, tc, tlp, twice);
 	tc->retries = 0;
+	ip_path_confirm(w, &tc->c.path);
 	tcp_ack_rtt(w, tc, p, &a);
 	if ((tc->flags & TCPF_TS) != 0 && p->tcp.ts_ecr != 0)
 		tcp_recovery_echo(w, tc, p->tcp.ts_ecr);

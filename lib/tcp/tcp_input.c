@@ -356,7 +356,7 @@ void
 tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 {
 	struct tcp_conv *tc = tcp_conv(c);
-	struct pkt *p = pkt_of(m);
+	const struct pkt *p = pkt_of(m);
 	bool opening = c->cn.state == TCP_SYN_SENT || c->cn.state == TCP_SYN_RECEIVED;
 
 	if (p->icmp.seq - tc->snd_una >= tc->snd_nxt - tc->snd_una) {
@@ -370,6 +370,7 @@ tcp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		tcp_end(w, tc, CONV_END_UNREACHABLE);
 	} else {
 		TCP_COUNT(w, soft_errors);
+		tcp_trouble(w, tc, CONV_TROUBLE_ICMP, (unsigned)p->icmp.type << 8 | p->icmp.code);
 	}
 	rte_pktmbuf_free(m);
 }

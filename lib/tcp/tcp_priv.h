@@ -736,6 +736,7 @@ void tcp_close(struct worker *w, struct conv *c);
 void tcp_hangup(struct worker *w, struct conv *c, enum conv_end why);
 void tcp_end(struct worker *w, struct tcp_conv *tc, enum conv_end why);
 void tcp_last_call(struct worker *w, struct tcp_conv *tc);
+void tcp_trouble(struct worker *w, struct tcp_conv *tc, enum conv_trouble what, unsigned detail);
 
 /* ---- tcp_timewait.c ---- */
 

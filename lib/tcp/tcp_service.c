@@ -62,6 +62,21 @@ tcp_call(struct worker *w, struct tcp_conv *tc, void (*f)(struct worker *w, stru
 	return false;
 }
 
+/** Tell the service what goes wrong, if it wants to know. Not from a callback. The conversation may be over then. */
+void
+tcp_trouble(struct worker *w, struct tcp_conv *tc, enum conv_trouble what, unsigned detail)
+{
+	bool asks = (tc->flags & (TCPF_OPENING | TCPF_ACTIVE)) != TCPF_OPENING;
+
+	if (tc->c.service->trouble == NULL || !asks || (tc->flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
+		return;
+	tc->flags |= TCPF_CALLING;
+	tc->c.service->trouble(w, &tc->c, what, detail);
+	tc->flags &= ~TCPF_CALLING;
+	if ((tc->flags & TCPF_OVER) != 0)
+		tcp_finish(w, tc);
+}
+
 /** accept or connected. @return false: over */
 static bool
 tcp_serve_opening(struct worker *w, struct tcp_conv *tc)

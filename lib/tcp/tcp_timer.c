@@ -64,6 +64,16 @@ tcp_give_up(struct worker *w, struct tcp_conv *tc)
 	return true;
 }
 
+/** RFC 9293 section 3.8.3 (MUST-20, SHLD-9): from R1 on the next hop is doubted, and the service told. May end it. */
+static void
+tcp_silence(struct worker *w, struct tcp_conv *tc)
+{
+	if (tc->retries < TCP_R1)
+		return;
+	ip_path_doubt(w, &tc->c.path);
+	tcp_trouble(w, tc, CONV_TROUBLE_SILENCE, tc->retries);
+}
+
 /** RFC 6298 section 5.4 - 5.6 */
 static void
 tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
@@ -79,6 +89,7 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 		tc->backoff++;
 		tc->retries++;
 		tcp_send_syn(w, tc);
+		tcp_silence(w, tc);
 		return;
 	}
 	tcp_recovery_timeout(w, tc);
@@ -88,6 +99,7 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 	if (tc->backoff < UINT8_MAX)
 		tc->backoff++;
 	tcp_rto_start(w, tc);
+	tcp_silence(w, tc);
 }
 
 /**

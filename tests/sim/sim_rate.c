@@ -32,7 +32,8 @@ struct flow {
 /** One run. */
 struct way {
 	enum tcp_congestion control;
-	bool ecn; /* the bottleneck marks: when a seventh of the path waits (RFC 8257 section 4.1) */
+	unsigned
+		mark; /* the bottleneck marks when one part in so many of its queue is taken; 0: never */
 	uint64_t rate_bps, rtt_us;
 	unsigned flows;
 	uint64_t warm_us, measure_us;
@@ -86,7 +87,7 @@ rate_sim(const struct way *p)
 		.tcp = {.recv_max = BUFFER,
 			.send_max = BUFFER,
 			.congestion = p->control,
-			.ecn = p->ecn ? TCP_ECN_ASK : TCP_ECN_OFF},
+			.ecn = p->mark != 0 ? TCP_ECN_ASK : TCP_ECN_OFF},
 	};
 	struct listener_conf lc = {
 		.name = "discard",
@@ -103,7 +104,7 @@ rate_sim(const struct way *p)
 	conf.link[0].rate_bps = p->rate_bps;
 	/* A bottleneck with room for what the path holds, as routers are dimensioned (RFC 3439 section 2.4). */
 	conf.link[0].queue = (uint32_t)RTE_MAX(bdp, UINT64_C(20));
-	conf.link[0].mark = p->ecn ? conf.link[0].queue / 7 + 1 : 0;
+	conf.link[0].mark = p->mark != 0 ? conf.link[0].queue / p->mark + 1 : 0;
 	s = sim_create(&conf);
 	if (stack_listen(sim_stack(s, 1), &lc, NULL) != 0)
 		abort();
@@ -222,7 +223,8 @@ csv_close(FILE *f)
 struct kind {
 	const char *name;
 	enum tcp_congestion control;
-	bool ecn;
+	unsigned mark; /* see struct way */
+	uint64_t rtt_most_us; /* longer ways are not what it is made for */
 };
 
 /** Each rate by each round-trip time. @return how many were too slow */
@@ -236,7 +238,7 @@ rate_table(const char *dir, FILE *all, const struct kind *kind)
 
 	for (unsigned i = 0; i < RTE_DIM(rates) * RTE_DIM(rtts); i++) {
 		struct way p = {.control = kind->control,
-			.ecn = kind->ecn,
+			.mark = kind->mark,
 			.rate_bps = rates[i / RTE_DIM(rtts)],
 			.rtt_us = rtts[i % RTE_DIM(rtts)],
 			.flows = 1,
@@ -247,6 +249,8 @@ rate_table(const char *dir, FILE *all, const struct kind *kind)
 		struct rate r;
 		FILE *csv;
 
+		if (p.rtt_us > kind->rtt_most_us)
+			continue;
 		snprintf(name, sizeof(name), "sim_rate_%s_%u_%u", cc, mbps, ms);
 		csv = csv_open(dir, name);
 		r = rate_run(&p, csv);
@@ -267,7 +271,7 @@ static unsigned
 fair_table(const char *dir, const struct kind *kind)
 {
 	struct way p = {.control = kind->control,
-		.ecn = kind->ecn,
+		.mark = kind->mark,
 		.rate_bps = 40000000,
 		.rtt_us = 40000,
 		.flows = FLOWS_MAX,
@@ -293,10 +297,9 @@ int
 main(int argc, char **argv)
 {
 	static const struct kind kinds[] = {
-		{"cubic", TCP_CUBIC, false},
-		{"newreno", TCP_NEWRENO, false},
-		{"cubic-ecn", TCP_CUBIC, true},
-		{"dctcp", TCP_DCTCP, true},
+		{"cubic", TCP_CUBIC, 0, 200000}, {"newreno", TCP_NEWRENO, 0, 200000},
+		{"cubic-ecn", TCP_CUBIC, 2, 200000},
+		{"dctcp", TCP_DCTCP, 7, 50000}, /* RFC 8257 section 4.1 */
 	};
 	const char *dir = NULL;
 	unsigned bad = 0;

@@ -233,6 +233,77 @@ life_of_an_entry(void **state)
 	assert_int_equal(test_ip_stat(&net, "neigh_failed"), 1);
 }
 
+/** A path to the peer that knows its entry. */
+static struct path
+path_to_peer(void)
+{
+	struct path p = {0};
+	struct key k = {.proto = IPPROTO_UDP};
+	struct ip_tx tx = {.proto = IPPROTO_UDP, .l4_len = 8, .cksum_off = 6};
+	struct rte_mbuf *m = test_mbuf(net.mp, "\0\7\0\11\0\10\0\0", 8);
+
+	memset(pkt_of(m), 0, sizeof(struct pkt));
+	memcpy(k.raddr, peer.b, 16);
+	memcpy(k.laddr, us.b, 16);
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(ip_output(&net.w[0], &p, &k, m, &tx), 0);
+	test_net_discard(&net);
+	return p;
+}
+
+/* Who is not answered doubts (RFC 1122 section 2.3.2.1): the neighbour is asked at once, and goes if it is silent. */
+static void
+doubt(void **state)
+{
+	struct path p = {0};
+
+	(void)state;
+	ip_path_doubt(&net.w[0], &p); /* of a path that was not made yet */
+	reachable(peer);
+	p = path_to_peer();
+	ip_path_doubt(&net.w[0], &p);
+	assert_int_equal(state_of(peer), NEIGH_PROBE);
+	assert_int_equal(sent_within(600), 1);
+	assert_memory_equal(out, test_mac_peer, 6);
+	/* Doubting again starts nothing anew. */
+	ip_path_doubt(&net.w[0], &p);
+	assert_int_equal(sent_within(2950), 2);
+	assert_int_equal(sent_within(1500), 0);
+	assert_int_equal(state_of(peer), NEIGH_FREE);
+	/* The path's entry is nobody's, or somebody else's: nothing happens. */
+	ip_path_doubt(&net.w[0], &p);
+	ip_path_confirm(&net.w[0], &p);
+	assert_int_equal(state_of(peer), NEIGH_FREE);
+}
+
+/* Progress further up confirms (RFC 4861 section 7.3.1): nobody needs to be asked. */
+static void
+progress_confirms(void **state)
+{
+	struct path p = {0};
+
+	(void)state;
+	ip_path_confirm(&net.w[0], &p);
+	asked_by(peer);
+	assert_int_equal(state_of(peer), NEIGH_STALE);
+	p = path_to_peer();
+	assert_int_equal(state_of(peer), NEIGH_DELAY);
+	ip_path_confirm(&net.w[0], &p);
+	assert_int_equal(state_of(peer), NEIGH_REACHABLE);
+	assert_int_equal(sent_within(10000), 0);
+	/* In PROBE, too. */
+	ip_path_doubt(&net.w[0], &p);
+	ip_path_confirm(&net.w[0], &p);
+	assert_int_equal(state_of(peer), NEIGH_REACHABLE);
+	assert_int_equal(sent_within(10000), 0);
+	/* But not what nobody had doubts about: a stale entry that is not used stays so. */
+	for (unsigned s = 0; s < 40 && state_of(peer) == NEIGH_REACHABLE; s++)
+		sent_within(1000);
+	assert_int_equal(state_of(peer), NEIGH_STALE);
+	ip_path_confirm(&net.w[0], &p);
+	assert_int_equal(state_of(peer), NEIGH_STALE);
+}
+
 /* The time for which a neighbour counts as reachable differs (RFC 4861 section 10): 0.5 to 1.5 times 30 s. */
 static void
 reachable_times_differ(void **state)
@@ -639,6 +710,8 @@ main(void)
 		T(three_questions),
 		T(all_are_asked_in_time),
 		T(life_of_an_entry),
+		T(doubt),
+		T(progress_confirms),
 		T(reachable_times_differ),
 		T(advertisements),
 		TS(those_in_use_stay),

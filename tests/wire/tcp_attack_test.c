@@ -164,6 +164,43 @@ test_icmp(void **state)
 	wire_close(w);
 }
 
+/* RFC 9293 section 3.9.1.8 (MUST-47): the service hears of soft errors, and may have had enough of it; or not want to hear (SHLD-20). */
+static void
+test_soft_errors_are_told(void **state)
+{
+	struct wire_conf deaf = reads;
+	struct wire_conn k;
+	struct wire *w = open_one(&k);
+
+	(void)state;
+	wire_write(&k, 100);
+	wire_discard(w);
+	wire_icmp(&k, WIRE_NO_HOST, 0, 500000); /* nothing of ours */
+	assert_int_equal(k.troubles, 0);
+	wire_icmp(&k, WIRE_NO_HOST, 0, 1);
+	assert_int_equal(k.troubles, 1);
+	assert_int_equal(k.trouble, CONV_TROUBLE_ICMP);
+	assert_int_equal(k.detail, wire_v6() ? 1 << 8 | 3 : 3 << 8 | 1);
+	wire_state(&k, "ESTABLISHED");
+	k.hangup_in_trouble = true;
+	wire_icmp(&k, WIRE_NO_PORT, 0, 1);
+	assert_int_equal(k.troubles, 2);
+	assert_int_equal(k.hangups, 1);
+	wire_expect(&k, RST | ACK, WIRE_ANY, WIRE_ANY, 0);
+	wire_state(&k, "");
+	wire_close(w);
+	deaf.service.no_trouble = true;
+	w = wire_open(&deaf);
+	wire_conn(w, &k);
+	wire_accept(&k);
+	wire_write(&k, 100);
+	wire_discard(w);
+	wire_icmp(&k, WIRE_NO_HOST, 0, 1);
+	assert_int_equal(wire_stat(w, "soft_errors"), 1);
+	wire_state(&k, "ESTABLISHED");
+	wire_close(w);
+}
+
 /* A half-open call ends with a hard error about its SYN-ACK only. */
 static void
 test_icmp_half_open(void **state)
@@ -228,6 +265,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_odd_syns),
 		cmocka_unit_test(test_icmp),
+		cmocka_unit_test(test_soft_errors_are_told),
 		cmocka_unit_test(test_icmp_half_open),
 		cmocka_unit_test(test_noise),
 	};

@@ -116,6 +116,10 @@ test_timeout_backoff(void **state)
 	}
 	assert_int_equal(k.why, CONV_END_TIMEOUT);
 	assert_in_range(n, 8, 10);
+	/* SHLD-9, 10: from the third (R1) on the service hears of it. */
+	assert_int_equal(k.troubles, n - 2);
+	assert_int_equal(k.trouble, CONV_TROUBLE_SILENCE);
+	assert_int_equal(k.detail, n);
 	assert_in_range(sum, 51000, 160000);
 	wire_close(w);
 }

@@ -343,6 +343,9 @@ test_active_unreachable(void **state)
 	wire_icmp(&k, WIRE_NO_HOST, 0, 0);
 	wire_icmp(&k, WIRE_NO_PORT, 0, 1);
 	wire_state(&k, "SYN-SENT");
+	assert_int_equal(k.troubles, 1);
+	assert_int_equal(k.trouble, CONV_TROUBLE_ICMP);
+	assert_int_equal(k.detail, wire_v6() ? 1 << 8 | 3 : 3 << 8 | 1);
 	wire_icmp(&k, WIRE_NO_PORT, 0, 0);
 	assert_int_equal(k.failed, 1);
 	assert_int_equal(k.why, CONV_END_UNREACHABLE);
@@ -371,6 +374,10 @@ test_active_timeout(void **state)
 	wire_silent(w);
 	assert_int_equal(k.failed, 1);
 	assert_int_equal(k.why, CONV_END_TIMEOUT);
+	/* R1 is the third: told from then on. */
+	assert_int_equal(k.troubles, 5);
+	assert_int_equal(k.trouble, CONV_TROUBLE_SILENCE);
+	assert_int_equal(k.detail, 7);
 	wire_close(w);
 }
 

@@ -238,6 +238,18 @@ svc_hangup(struct worker *w, struct conv *c, enum conv_end why)
 }
 
 static void
+svc_trouble(struct worker *w, struct conv *c, enum conv_trouble what, unsigned detail)
+{
+	struct wire_conn *k = svc_conn(c);
+
+	k->troubles++;
+	k->trouble = what;
+	k->detail = detail;
+	if (k->hangup_in_trouble)
+		c->proto->hangup(w, c, CONV_END_HANGUP);
+}
+
+static void
 svc_failed(struct worker *w, struct conv *c, enum conv_end why)
 {
 	struct wire_conn *k = svc_conn(c);
@@ -325,6 +337,7 @@ wire_open(const struct wire_conf *conf)
 		.kicked = svc_kicked,
 		.shutdown = conf->service.no_shutdown ? NULL : svc_shutdown,
 		.hangup = svc_hangup,
+		.trouble = conf->service.no_trouble ? NULL : svc_trouble,
 	};
 	w->s = stack_create(&sc, &err);
 	assert_int_equal(err, 0);

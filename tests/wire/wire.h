@@ -41,6 +41,7 @@ struct wire_service {
 	bool echo; /* and writes it back */
 	bool close_on_fin; /* closes when the peer has shut down */
 	bool no_shutdown; /* has no shutdown callback at all */
+	bool no_trouble; /* nor one for trouble */
 };
 
 struct wire_conf {
@@ -71,6 +72,9 @@ struct wire_conn {
 	/* our side */
 	struct conv *c; /* referenced from accept or connect on */
 	unsigned accepted, connected, failed, shutdowns, hangups, recvs, drains;
+	unsigned troubles, detail; /* of the last: what it was, see struct service */
+	enum conv_trouble trouble;
+	bool hangup_in_trouble;
 	enum conv_end why;
 	uint64_t read, written; /* bytes */
 	void (*todo)(struct worker *w, struct wire_conn *k); /* run by the next kick */
