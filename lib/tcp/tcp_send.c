@@ -94,8 +94,6 @@ tcp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		tcp_send_append(tc, m);
 	}
 	tc->snd_end += len;
-	if (tcp_write_room(c) == 0)
-		tc->flags |= TCPF_BLOCKED;
 	return 0;
 }
 

@@ -202,6 +202,9 @@ tcp_flush(struct worker *w, struct conv *c)
 	tcp_send_limit(w, tc);
 	if (!tcp_serve(w, tc))
 		return;
+	/* Full by writing, or as mbufs ran short: who looked and found no room hears of it when there is. */
+	if (tcp_write_room(c) == 0)
+		tc->flags |= TCPF_BLOCKED;
 	if (c->cn.state >= TCP_ESTABLISHED)
 		tcp_output(w, tc);
 	tcp_note_dup(w, 0, 0);

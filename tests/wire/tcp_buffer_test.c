@@ -249,6 +249,32 @@ test_pressure_full(void **state)
 	wire_close(w);
 }
 
+/* There was room when the service wrote last, and none when it wanted to write again, as mbufs ran short: it hears of room. */
+static void
+test_pressure_passes(void **state)
+{
+	static const struct wire_conf echo = {.service = {.echo = true}};
+	struct wire *w = wire_open(&echo);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	wire_accept(&k);
+	for (unsigned i = 0; i < 4; i++)
+		wire_send(&k, ACK, 1 + i * SEG, 1, SEG);
+	assert_int_equal(k.read, 4 * SEG);
+	take(w, FULL);
+	wire_send(&k, ACK, 1 + 4 * SEG, 1, SEG);
+	assert_int_equal(k.read, 4 * SEG);
+	assert_int_equal(wire_status(&k).recv_queue, SEG);
+	give_back(w);
+	wire_discard(w);
+	wire_send(&k, ACK, 1 + 5 * SEG, 1 + 4 * SEG, 0);
+	assert_int_equal(k.read, 5 * SEG);
+	wire_expect(&k, ACK, 1 + 4 * SEG, 1 + 5 * SEG, SEG);
+	wire_close(w);
+}
+
 /* Out of order: a window of full segments, but few short ones (CVE-2018-5390). */
 static void
 test_out_of_order(void **state)
@@ -289,6 +315,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_pressure_some),
 		cmocka_unit_test(test_pressure_high),
 		cmocka_unit_test(test_pressure_full),
+		cmocka_unit_test(test_pressure_passes),
 		cmocka_unit_test(test_out_of_order),
 	};
 
