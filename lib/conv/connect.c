@@ -54,7 +54,7 @@ conv_connect_publish(struct worker *w, struct conv *c, const struct conv_opening
 
 int
 conv_connect(struct worker *w, const struct conv_opening *o, const struct service *s,
-	const struct key *k, struct conv **ret_c)
+	const struct key *k, const void *svc, struct conv **ret_c)
 {
 	static const uint8_t any[16];
 	struct key key = *k;
@@ -75,6 +75,8 @@ conv_connect(struct worker *w, const struct conv_opening *o, const struct servic
 	c = conv_of(cn);
 	c->proto = o->proto;
 	c->service = s;
+	if (svc != NULL)
+		memcpy(c->svc, svc, s->state_size);
 	c->born_ms = c->active_ms = w->now_ms;
 	err = ip_path(w, &cn->n.key, &c->path);
 	if (err == 0) {

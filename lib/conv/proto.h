@@ -70,11 +70,13 @@ struct proto {
 	/**
 	 * Active open. k: raddr, rport; laddr all zero: chosen; lport 0: chosen (RFC 6056, insert-if-absent).
 	 * On a worker, inside nothing (or a service's kicked or timer of another conversation: nothing is entered).
+	 * svc: what conv->svc begins with, s->state_size bytes; NULL: zeroes. Any worker may be inside as soon as the
+	 * conversation can be found, so its state can't be set afterwards (I6).
 	 * The service's connected or failed follows.
 	 * @return 0 and *ret_c referenced (conv_put it); -ENETUNREACH, -EADDRINUSE, -ENOMEM
 	 */
 	int (*connect)(struct worker *w, const struct service *s, const struct key *k,
-		struct conv **ret_c);
+		const void *svc, struct conv **ret_c);
 
 	/** Next packet of data in order, or NULL: cut to its payload (pkt->data_off 0), datagram bounds kept on
 	 * UDP, so that it can be given to write as it is. The caller owns it; taking it opens the window. */
@@ -188,4 +190,4 @@ struct conv_opening {
 
 /** Active open, see struct proto: connect. The node's first work is NODE_KICK, in this turn. */
 int conv_connect(struct worker *w, const struct conv_opening *o, const struct service *s,
-	const struct key *k, struct conv **ret_c);
+	const struct key *k, const void *svc, struct conv **ret_c);

@@ -64,14 +64,15 @@ tcp_connect_isn(struct worker *w, struct conv *c)
 
 /** @see struct proto: connect */
 int
-tcp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c)
+tcp_connect(struct worker *w, const struct service *s, const struct key *k, const void *svc,
+	struct conv **ret_c)
 {
 	static const struct conv_opening opening = {
 		.proto = &tcp_proto,
 		.fill = tcp_connect_fill,
 		.numbered = tcp_connect_isn,
 	};
-	int err = conv_connect(w, &opening, s, k, ret_c);
+	int err = conv_connect(w, &opening, s, k, svc, ret_c);
 
 	if (err != 0)
 		return err;

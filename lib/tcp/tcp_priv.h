@@ -603,8 +603,8 @@ struct conv_node *tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struc
 
 /* ---- tcp_connect.c ---- */
 
-int
-tcp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c);
+int tcp_connect(struct worker *w, const struct service *s, const struct key *k, const void *svc,
+	struct conv **ret_c);
 void tcp_syn_sent_input(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m);
 void tcp_send_syn(struct worker *w, struct tcp_conv *tc);
 

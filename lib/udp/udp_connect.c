@@ -16,10 +16,11 @@ udp_connect_fill(struct worker *w, struct conv *c)
 
 /** @see struct proto: connect */
 int
-udp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c)
+udp_connect(struct worker *w, const struct service *s, const struct key *k, const void *svc,
+	struct conv **ret_c)
 {
 	static const struct conv_opening opening = {.proto = &udp_proto, .fill = udp_connect_fill};
-	int err = conv_connect(w, &opening, s, k, ret_c);
+	int err = conv_connect(w, &opening, s, k, svc, ret_c);
 
 	if (err == 0)
 		UDP_COUNT(w, active_opens);

@@ -90,8 +90,8 @@ int udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m);
 uint32_t udp_write_room(const struct conv *c);
 
 /* udp_connect.c */
-int
-udp_connect(struct worker *w, const struct service *s, const struct key *k, struct conv **ret_c);
+int udp_connect(struct worker *w, const struct service *s, const struct key *k, const void *svc,
+	struct conv **ret_c);
 
 /* udp_service.c */
 void udp_work(struct worker *w, struct conv *c, uint64_t bits);

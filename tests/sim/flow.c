@@ -115,12 +115,10 @@ const struct service flow_service = {
 int
 flow_open(struct worker *w, struct flow *f, const struct key *k)
 {
-	int err = tcp_proto.connect(w, &flow_service, k, &f->c);
+	int err = tcp_proto.connect(w, &flow_service, k, &f, &f->c);
 
 	if (err != 0)
 		return err;
-	/* Its first entering is on this thread's next turn: nobody has looked at it yet. */
-	memcpy(f->c->svc, &f, sizeof(f));
 	f->opened_us = w->now_us;
 	return 0;
 }

@@ -158,16 +158,12 @@ mix_udp_open(struct mix *x, struct mix_udp *u)
 	};
 	struct key k = sim_key_to(1 - u->host, u->v6, IPPROTO_UDP, ports[u->kind]);
 	struct stack *s = sim_stack(x->s, u->host);
-	int err;
 
 	if (u->kind == MIX_UDP_LOOP)
 		k.lport_be = htons(19);
 	u->wake_us = 0;
-	err = udp_proto.connect(stack_worker(s, (unsigned)(sim_random(x->s) % stack_workers(s))),
-		&mix_udp_client, &k, &u->c);
-	if (err == 0)
-		memcpy(u->c->svc, &u, sizeof(u));
-	return err;
+	return udp_proto.connect(stack_worker(s, (unsigned)(sim_random(x->s) % stack_workers(s))),
+		&mix_udp_client, &k, &u, &u->c);
 }
 
 void

@@ -126,10 +126,8 @@ pair_client_open(struct pair_client *k, struct worker *w, const struct key *key,
 	uint64_t total)
 {
 	*k = (struct pair_client){.number = number, .total = total, .hangup_at = k->hangup_at};
-	if (tcp_proto.connect(w, &pair_client_service, key, &k->c) != 0)
+	if (tcp_proto.connect(w, &pair_client_service, key, &k, &k->c) != 0)
 		abort();
-	/* Its first entering is on this thread's next turn: nobody has looked at it yet. */
-	memcpy(k->c->svc, &k, sizeof(k));
 }
 
 bool

@@ -255,12 +255,7 @@ const struct service talk_service = {
 int
 talk_open(struct worker *w, struct talk *t, const struct key *k)
 {
-	int err = tcp_proto.connect(w, &talk_service, k, &t->c);
-
-	/* Its first entering is on this thread's next turn: nobody has looked at it yet. */
-	if (err == 0)
-		memcpy(t->c->svc, &t, sizeof(t));
-	return err;
+	return tcp_proto.connect(w, &talk_service, k, &t, &t->c);
 }
 
 void

@@ -306,7 +306,7 @@ test_connect(void **state)
 
 	(void)state;
 	memset(k.laddr, 0, sizeof(k.laddr));
-	assert_int_equal(udp_proto.connect(w, &toy, &k, &c), 0);
+	assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c), 0);
 	assert_memory_equal(c->cn.n.key.laddr, test_addr("10.77.0.2").b, 16);
 	port = rte_be_to_cpu_16(c->cn.n.key.lport_be);
 	assert_true(port >= 32768);
@@ -325,6 +325,36 @@ test_connect(void **state)
 	conv_put(w, &c->cn);
 }
 
+static uint64_t known_at_birth;
+
+static void
+knows(struct worker *w, struct conv *c)
+{
+	(void)w;
+	known_at_birth = c->svc[0];
+}
+
+/* I6: another worker may be inside as soon as the tuple is in the table; what the service needs is there by then. */
+static void
+test_connect_is_whole(void **state)
+{
+	static const struct service knowing = {
+		.name = "knowing", .udp = true, .state_size = 8, .connected = knows};
+	const uint64_t mine = 0x600d;
+	struct key k = udp_toy_tuple(false, 53, 40001);
+	struct conv *c = NULL;
+
+	(void)state;
+	known_at_birth = 0;
+	assert_int_equal(udp_proto.connect(&net.net.w[0], &knowing, &k, &mine, &c), 0);
+	udp_toy_datagram(false, 53, 40001, "late", 4);
+	conv_net_in(&net, 1, &f);
+	assert_int_equal(known_at_birth, mine);
+	conv_kick(&net.net.w[0], &c->cn, NODE_HANGUP);
+	conv_net_turn(&net, 1);
+	conv_put(&net.net.w[0], &c->cn);
+}
+
 static void
 test_connect_ports_differ(void **state)
 {
@@ -335,7 +365,7 @@ test_connect_ports_differ(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < RTE_DIM(c); i++) {
-		assert_int_equal(udp_proto.connect(w, &toy, &k, &c[i]), 0);
+		assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c[i]), 0);
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(c[i]->cn.n.key.lport_be, c[j]->cn.n.key.lport_be);
 		if (i > 0)
@@ -356,10 +386,10 @@ test_connect_refusals(void **state)
 	struct conv *c = NULL, *d = NULL;
 
 	(void)state;
-	assert_int_equal(udp_proto.connect(w, &toy, &k, &c), 0);
-	assert_int_equal(udp_proto.connect(w, &toy, &k, &d), -EADDRINUSE);
+	assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c), 0);
+	assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &d), -EADDRINUSE);
 	memcpy(far.laddr, test_addr("10.77.0.77").b, 16);
-	assert_int_equal(udp_proto.connect(w, &toy, &far, &d), -EADDRNOTAVAIL);
+	assert_int_equal(udp_proto.connect(w, &toy, &far, NULL, &d), -EADDRNOTAVAIL);
 	assert_null(d);
 	conv_net_turn(&net, 1);
 	assert_int_equal(svc.connects, 1);
@@ -375,7 +405,7 @@ test_connect_hung_up_before_birth(void **state)
 	struct conv *c = NULL;
 
 	(void)state;
-	assert_int_equal(udp_proto.connect(w, &toy, &k, &c), 0);
+	assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c), 0);
 	conv_kick(w, &c->cn, NODE_HANGUP);
 	conv_net_turn(&net, 1);
 	assert_int_equal(svc.connects, 0);
@@ -403,6 +433,7 @@ main(void)
 		T(test_advice_unreachable),
 		T(test_advice_path_mtu),
 		T(test_connect),
+		T(test_connect_is_whole),
 		T(test_connect_ports_differ),
 		T(test_connect_refusals),
 		T(test_connect_hung_up_before_birth),

@@ -440,7 +440,7 @@ test_ports_differ(void **state)
 	struct conv *c;
 
 	assert_int_equal(
-		tcp_proto.connect(wire_worker(w, 0), k[0].c->service, &key, &c), -EADDRINUSE);
+		tcp_proto.connect(wire_worker(w, 0), k[0].c->service, &key, NULL, &c), -EADDRINUSE);
 	wire_close(w);
 }
 

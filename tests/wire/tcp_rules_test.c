@@ -100,7 +100,7 @@ static void
 test_listen_beside_open(void **state)
 {
 	struct wire *w = wire_open(&reads);
-	struct wire_conn out, half, in;
+	struct wire_conn out, half, in, *self = &out;
 	struct key key = {.rport_be = htons(1234), .lport_be = htons(WIRE_PORT)};
 	struct conv *c;
 
@@ -113,9 +113,8 @@ test_listen_beside_open(void **state)
 	wire_conn(w, &out);
 	out.peer_port = 1234;
 	memcpy(key.raddr, in.c->cn.n.key.raddr, 16);
-	assert_int_equal(tcp_proto.connect(wire_worker(w, 0), in.c->service, &key, &c), 0);
+	assert_int_equal(tcp_proto.connect(wire_worker(w, 0), in.c->service, &key, &self, &c), 0);
 	out.c = c;
-	*(struct wire_conn **)c->svc = &out;
 	wire_turn(w);
 	wire_expect(&out, SYN, 0, WIRE_ANY, 0);
 	wire_state(&out, "SYN-SENT");
@@ -145,12 +144,12 @@ test_addresses_of_open(void **state)
 	key.rport_be = htons(80);
 	memcpy(key.laddr, test_addr(wire_v6() ? "fd05::3" : "10.5.0.3").b, 16);
 	assert_int_equal(
-		tcp_proto.connect(wire_worker(w, 0), k.c->service, &key, &c), -EADDRNOTAVAIL);
+		tcp_proto.connect(wire_worker(w, 0), k.c->service, &key, NULL, &c), -EADDRNOTAVAIL);
 	memset(key.laddr, 0, 16);
 	for (unsigned i = 0; i < 5; i++) {
 		memcpy(key.raddr, test_addr(refused[wire_v6()][i]).b, 16);
-		assert_int_equal(
-			tcp_proto.connect(wire_worker(w, 0), k.c->service, &key, &c), -ENETUNREACH);
+		assert_int_equal(tcp_proto.connect(wire_worker(w, 0), k.c->service, &key, NULL, &c),
+			-ENETUNREACH);
 	}
 	wire_turn(w);
 	wire_silent(w);
@@ -167,7 +166,7 @@ test_addresses_of_open(void **state)
 static void
 test_dscp_and_ttl(void **state)
 {
-	struct wire_conn k, out;
+	struct wire_conn k, out, *self = &out;
 	struct wire *w = open_one(&reads, &k);
 	struct key key = k.c->cn.n.key;
 	struct wire_seg s;
@@ -191,9 +190,9 @@ test_dscp_and_ttl(void **state)
 	wire_conn(w, &out);
 	key.lport_be = 0;
 	key.rport_be = htons(out.peer_port);
-	assert_int_equal(
-		tcp_proto.connect(wire_worker(w, 0), wire_listener(w)->service, &key, &out.c), 0);
-	*(struct wire_conn **)out.c->svc = &out;
+	assert_int_equal(tcp_proto.connect(
+				 wire_worker(w, 0), wire_listener(w)->service, &key, &self, &out.c),
+		0);
 	out.c->path.dscp = 63;
 	out.c->path.ttl = 255;
 	wire_turn(w);

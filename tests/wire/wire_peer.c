@@ -304,8 +304,7 @@ wire_connect(struct wire_conn *k)
 
 	memcpy(key.raddr, peer_addr(k->w).b, 16);
 	key.lport_be = k->our_port == WIRE_PORT ? 0 : htons(k->our_port);
-	assert_int_equal(tcp_proto.connect(w, &k->w->service, &key, &k->c), 0);
-	*(struct wire_conn **)k->c->svc = k;
+	assert_int_equal(tcp_proto.connect(w, &k->w->service, &key, &k, &k->c), 0);
 	k->our_port = ntohs(k->c->cn.n.key.lport_be);
 	wire_turn(k->w);
 }
