@@ -11,6 +11,7 @@ MB ?= 1000
 RUNS ?= 10
 SEED ?= 1
 ROWS ?= 20
+SECONDS ?= 60
 
 .PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan install rfc bench interleave torture soak fuzz deb clean
 
@@ -26,9 +27,10 @@ help:
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
 	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
 	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
+	@echo "make torture     real threads, pauses everywhere, slots used again at once (SECONDS=$(SECONDS))"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
-	@echo "not built yet:   bench interleave torture soak fuzz deb"
+	@echo "not built yet:   bench interleave soak fuzz deb"
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) $(SETUP) >/dev/null
@@ -82,16 +84,19 @@ mutants:
 	@scripts/deps.sh build test
 	@scripts/mutate.py --count $(COUNT) --minutes $(MINUTES) --seed $(SEED) --only "$(ONLY)"
 
+torture: build
+	@$(BUILD)/tests/torture/torture $(SECONDS)
+
 asan:
 	@scripts/deps.sh build
 	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
-	@TIMEOUTS=5 ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim
+	@TIMEOUTS=5 ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim torture
 
 install: build
 	@meson install -C $(BUILD)
 
-bench interleave torture soak fuzz deb:
+bench interleave soak fuzz deb:
 	@echo "make $@: not built yet (docs/roadmap.md)"; exit 2
 
 clean:
