@@ -13,7 +13,7 @@ SEED ?= 1
 ROWS ?= 20
 SECONDS ?= 60
 
-.PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan install rfc bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan tsan install rfc bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -28,6 +28,7 @@ help:
 	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
 	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
 	@echo "make torture     real threads, pauses everywhere, slots used again at once (SECONDS=$(SECONDS))"
+	@echo "make tsan        the torture under ThreadSanitizer (clang; SECONDS=$(SECONDS))"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
 	@echo "not built yet:   bench interleave soak fuzz deb"
@@ -87,6 +88,14 @@ mutants:
 torture: build
 	@$(BUILD)/tests/torture/torture $(SECONDS)
 
+# DPDK's headers with atomics that ThreadSanitizer knows, and not with assembler.
+tsan:
+	@scripts/deps.sh build lint
+	@[ -d build-tsan ] || CC=clang meson setup build-tsan -Db_sanitize=thread -Db_lundef=false \
+		-Dc_args='-DRTE_FORCE_INTRINSICS -DRTE_USE_C11_MEM_MODEL' >/dev/null
+	@ninja -C build-tsan tests/torture/torture
+	@TSAN_OPTIONS="suppressions=tests/torture/tsan.supp history_size=4" build-tsan/tests/torture/torture $(SECONDS)
+
 asan:
 	@scripts/deps.sh build
 	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
@@ -100,4 +109,4 @@ bench interleave soak fuzz deb:
 	@echo "make $@: not built yet (docs/roadmap.md)"; exit 2
 
 clean:
-	rm -rf $(BUILD) build-asan build-lint-gcc build-lint-clang
+	rm -rf $(BUILD) build-asan build-tsan build-lint-gcc build-lint-clang

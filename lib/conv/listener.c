@@ -139,7 +139,8 @@ listener_convs(const struct listener *l)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i <= WORKER_MAX; i++)
-		sum += atomic_load_explicit(&l->cells[i].convs, memory_order_relaxed);
+		/* Acquire: pairs with listener_let_go. */
+		sum += atomic_load_explicit(&l->cells[i].convs, memory_order_acquire);
 	return sum;
 }
 

@@ -101,3 +101,16 @@ listener_of(struct node *n)
 	atomic_store_explicit(&(l)->cells[(w)->id].field,                                     \
 		atomic_load_explicit(&(l)->cells[(w)->id].field, memory_order_relaxed) + (d), \
 		memory_order_relaxed)
+
+/**
+ * A conversation or call less holds l; after this the caller touches it no more. Release: pairs with listener_convs, so that
+ * whoever frees a listener that nobody holds does so after all that was done to it.
+ */
+static inline void
+listener_let_go(struct worker *w, struct listener *l)
+{
+	_Atomic int64_t *n = &l->cells[w->id].convs;
+
+	atomic_store_explicit(
+		n, atomic_load_explicit(n, memory_order_relaxed) - 1, memory_order_release);
+}

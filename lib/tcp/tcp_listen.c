@@ -388,7 +388,7 @@ tcp_half_open_retire(struct worker *w, struct conv_node *cn)
 	if (h->l == NULL)
 		return;
 	atomic_fetch_sub_explicit(&h->l->half_open, 1, memory_order_relaxed);
-	LISTENER_ADD(w, h->l, convs, -1);
+	listener_let_go(w, h->l);
 	h->l = NULL;
 }
 

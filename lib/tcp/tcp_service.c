@@ -300,6 +300,6 @@ tcp_retire(struct worker *w, struct conv *c)
 	tcp_send_free(tc);
 	tcp_recv_free(tc);
 	if (c->listener != NULL)
-		LISTENER_ADD(w, c->listener, convs, -1);
+		listener_let_go(w, c->listener);
 	c->listener = NULL;
 }

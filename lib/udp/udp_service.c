@@ -180,6 +180,6 @@ udp_retire(struct worker *w, struct conv *c)
 	uc->rcvq_n = 0;
 	uc->rcvq_bytes = 0;
 	if (c->listener != NULL)
-		LISTENER_ADD(w, c->listener, convs, -1);
+		listener_let_go(w, c->listener);
 	c->listener = NULL;
 }
