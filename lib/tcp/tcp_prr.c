@@ -41,7 +41,7 @@ tcp_prr_bound(const struct tcp_conv *tc, uint32_t inflight, uint32_t delivered, 
 }
 
 /**
- * An ACK in between, or time, has told something: so many bytes were delivered, or some are lost.
+ * So many bytes were delivered. Not called without: what is found lost meanwhile may be sent again within the old cwnd.
  * @param safe SND.UNA went on, and nothing more is believed lost
  */
 void

@@ -140,6 +140,7 @@ tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 	tc->flags |= TCPF_RECOVERY;
 	tc->flags &= ~TCPF_CWR;
 	tc->cwr = (tc->flags & TCPF_ECN) != 0;
+	tcp_prr(tc, delivered, false);
 }
 
 /** Time has told that something is lost (RFC 8985 section 6.3). */
@@ -148,8 +149,6 @@ tcp_recovery_late(struct worker *w, struct tcp_conv *tc)
 {
 	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		tcp_recovery_begin(w, tc, 0);
-	if ((tc->flags & TCPF_RECOVERY) != 0)
-		tcp_prr(tc, 0, false);
 }
 
 /** Everything that was outstanding when loss, or marks, were noticed has arrived. */
@@ -250,7 +249,7 @@ tcp_recovery_more(struct worker *w, struct tcp_conv *tc, const struct tcp_news *
 		tcp_recovery_undo(w, tc);
 	else if ((f->flags & (TCP_FLIGHT_FRTO | TCP_FLIGHT_FRTO_NEW)) != 0)
 		tcp_frto_ack(w, tc, n);
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0 && (delivered > 0 || lost))
+	else if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0 && delivered > 0)
 		tcp_prr(tc, delivered, n->acked > 0 && !lost);
 }
 
