@@ -25,7 +25,8 @@ EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
 
 # Tests by folder, those first that most likely notice.
 WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test",
-        "wire/tcp_attack_test"]
+        "wire/tcp_attack_test", "wire/tcp_rules_test", "wire/tcp_keep_test", "wire/tcp_recovery_test", "wire/tcp_buffer_test",
+        "wire/tcp_ecn_test", "wire/tcp_cookie_test", "wire/tcp_mtu_test", "wire/tcp_cubic_test"]
 UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
            "unit/arp_test", "unit/ndp_test", "unit/neigh_state_test", "unit/ip_route_test", "unit/ip_ifc_test",
            "unit/ip_mbuf_test", "unit/ip_tick_test", "unit/ip_cksum_test", "unit/ip_worker_test", "unit/neigh_test",
@@ -40,7 +41,10 @@ FIRST = {  # by the file's name: what is tried before all else; later, those tha
     "ip_input": ["unit/ip_input_test"], "ip_mbuf": ["unit/ip_mbuf_test"], "ip_ifc": ["unit/ip_ifc_test"],
     "ip_path": ["unit/ip_route_test"], "ip_tick": ["unit/ip_tick_test"], "ip_joined": ["unit/ip_mbuf_test"],
     "tcp_sack": ["wire/tcp_loss_test"], "tcp_recovery": ["wire/tcp_loss_test"], "tcp_listen": ["wire/tcp_open_test"],
-    "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"],
+    "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"], "tcp_cc_cubic": ["wire/tcp_cubic_test"],
+    "tcp_cc_dctcp": ["wire/tcp_ecn_test"], "tcp_cookie": ["wire/tcp_cookie_test"], "tcp_ecn": ["wire/tcp_ecn_test"],
+    "tcp_frto": ["wire/tcp_recovery_test"], "tcp_mtu": ["wire/tcp_mtu_test"], "tcp_prr": ["wire/tcp_recovery_test"],
+    "tcp_recv": ["wire/tcp_data_test", "wire/tcp_buffer_test"],
 }
 TIMEOUT = 60  # seconds for one test; a mutant that hangs one is killed
 

@@ -4,6 +4,7 @@
  * How fast, and how fair: sim_rate [-o DIR]. One flow over paths of several rates and round-trip times, then four flows
  * through one bottleneck; tables on stdout, gated; with -o as CSV files, and what gnuplot needs to draw them.
  */
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #define SAMPLE_US  100000
 #define FILL_LEAST 0.90 /* of what the path carries (issue: >= 90 %) */
 #define JAIN_LEAST 0.90
+#define LOSS_LEAST 0.85
 #define SEED       1
 
 /** One flow. */
@@ -35,6 +37,7 @@ struct way {
 	unsigned
 		mark; /* the bottleneck marks when one part in so many of its queue is taken; 0: never */
 	uint64_t rate_bps, rtt_us;
+	uint32_t loss; /* of a million, at random */
 	unsigned flows;
 	uint64_t warm_us, measure_us;
 };
@@ -100,7 +103,7 @@ rate_sim(const struct way *p)
 	struct sim *s;
 
 	for (unsigned d = 0; d < 2; d++)
-		conf.link[d] = (struct sim_link){.delay_us = p->rtt_us / 2};
+		conf.link[d] = (struct sim_link){.delay_us = p->rtt_us / 2, .loss = p->loss};
 	conf.link[0].rate_bps = p->rate_bps;
 	/* A bottleneck with room for what the path holds, as routers are dimensioned (RFC 3439 section 2.4). */
 	conf.link[0].queue = (uint32_t)RTE_MAX(bdp, UINT64_C(20));
@@ -266,6 +269,30 @@ rate_table(const char *dir, FILE *all, const struct kind *kind)
 	return bad;
 }
 
+/**
+ * A path that only loses, at random and in both directions: what Reno reaches there (Mathis et al. 1997: sqrt(3/2p) segments per
+ * round trip), CUBIC does, too (RFC 9438 section 4.3). @return 1: it does not
+ */
+static unsigned
+loss_table(const struct kind *kind)
+{
+	struct way p = {.control = kind->control,
+		.rate_bps = 1000000000,
+		.rtt_us = 20000,
+		.loss = 10000,
+		.flows = 1,
+		.warm_us = 2000000,
+		.measure_us = 60000000};
+	double bound = 1448 * 8 / (double)p.rtt_us * 1e6 * sqrt(1.5 / (p.loss / 1e6));
+	struct rate r = rate_run(&p, NULL);
+	bool bad = r.goodput_bps < LOSS_LEAST * bound;
+
+	printf("%-10s 1 %% loss, 20 ms: goodput %.2f, of sqrt(3/2p) per round trip %.1f%%, retransmits %u%s\n",
+		kind->name, r.goodput_bps / 1e6, r.goodput_bps / bound * 100, r.retransmits,
+		bad ? "  TOO SLOW" : "");
+	return bad;
+}
+
 /** Four flows that start together. @return 1: not fair, or too slow */
 static unsigned
 fair_table(const char *dir, const struct kind *kind)
@@ -323,5 +350,7 @@ main(int argc, char **argv)
 	csv_close(all);
 	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
 		bad += fair_table(dir, &kinds[i]);
+	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
+		bad += kinds[i].mark == 0 ? loss_table(&kinds[i]) : 0;
 	return bad != 0;
 }
