@@ -4,10 +4,8 @@
  * Loss: retransmission timer and its backoff, Karn, fast retransmit, SACK, NewReno, reordering,
  * congestion window, path MTU.
  */
+#include "segments.h"
 #include "util.h"
-#include "wire.h"
-
-#define MSS 1448
 
 /* Figures are those of RFC 5681. */
 static struct wire_conf reads = {.service = {.read = true}, .tcp = {.congestion = TCP_NEWRENO}};
@@ -29,40 +27,8 @@ open_plain(struct wire_conn *k, bool sack)
 	struct wire *w = wire_open(&reads);
 
 	wire_conn(w, k);
-	k->ts = false;
-	k->sack_ok = sack;
-	k->mss = MSS;
-	wire_accept(k);
+	accept_plain(k, sack);
 	return w;
-}
-
-static uint32_t
-seq_of(unsigned segment)
-{
-	return 1 + segment * MSS;
-}
-
-static void
-ack_segments(struct wire_conn *k, unsigned n)
-{
-	wire_send(k, ACK, 1, seq_of(n), 0);
-}
-
-/** A duplicate ACK of the first `n` segments that SACKs [from, to). */
-static void
-sack_segments(struct wire_conn *k, unsigned n, unsigned from, unsigned to)
-{
-	k->sack[0][0] = seq_of(from);
-	k->sack[0][1] = seq_of(to);
-	k->nsack = 1;
-	wire_send(k, ACK, 1, seq_of(n), 0);
-}
-
-static void
-expect_segments(struct wire_conn *k, unsigned from, unsigned to)
-{
-	for (unsigned i = from; i < to; i++)
-		wire_expect(k, ACK, seq_of(i), 1, MSS);
 }
 
 /* RFC 6928, RFC 5681: ten segments, then two more for each that is acknowledged. */

@@ -3,10 +3,8 @@
  *
  * How much goes out while loss is repaired (PRR, RFC 9937), and whether a timeout was one (F-RTO, RFC 5682).
  */
+#include "segments.h"
 #include "util.h"
-#include "wire.h"
-
-#define MSS 1448
 
 static const struct wire_conf reads = {
 	.service = {.read = true}, .tcp = {.congestion = TCP_NEWRENO}};
@@ -18,39 +16,8 @@ open_plain(struct wire_conn *k, bool sack)
 	struct wire *w = wire_open(&reads);
 
 	wire_conn(w, k);
-	k->ts = false;
-	k->sack_ok = sack;
-	k->mss = MSS;
-	wire_accept(k);
+	accept_plain(k, sack);
 	return w;
-}
-
-static uint32_t
-seq_of(unsigned segment)
-{
-	return 1 + segment * MSS;
-}
-
-static void
-ack_segments(struct wire_conn *k, unsigned n)
-{
-	wire_send(k, ACK, 1, seq_of(n), 0);
-}
-
-static void
-sack_segments(struct wire_conn *k, unsigned n, unsigned from, unsigned to)
-{
-	k->sack[0][0] = seq_of(from);
-	k->sack[0][1] = seq_of(to);
-	k->nsack = 1;
-	wire_send(k, ACK, 1, seq_of(n), 0);
-}
-
-static void
-expect_segments(struct wire_conn *k, unsigned from, unsigned to)
-{
-	for (unsigned i = from; i < to; i++)
-		wire_expect(k, ACK, seq_of(i), 1, MSS);
 }
 
 /* ---- RFC 9937 ---- */
