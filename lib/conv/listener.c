@@ -111,6 +111,7 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 			return err;
 		}
 	}
+	POINT("announced_not_open", &l->closed);
 	l->options = conf->options;
 	/* Release: a worker that sees it open sees all of it. Those that found it before saw it closed: no listener (I6). */
 	atomic_store_explicit(&l->closed, false, memory_order_release);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host.h"
 #include "scenarios.h"
 #include "world.h"
 
@@ -20,6 +21,8 @@ struct options {
 	const char *name[64];
 	unsigned names;
 };
+
+static const struct explore_scenario *const groups[] = {scenarios, hazards_reuse};
 
 static void
 options_read(struct options *o, int argc, char **argv)
@@ -95,12 +98,15 @@ main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	options_read(&o, argc, argv);
+	test_eal("interleave");
 	world_open();
-	for (const struct explore_scenario *s = scenarios; s->name != NULL; s++)
-		if (wanted(&o, s->name)) {
-			run(&o, s, &sum);
-			n++;
-		}
+	host_open();
+	for (unsigned g = 0; g < RTE_DIM(groups); g++)
+		for (const struct explore_scenario *s = groups[g]; s->name != NULL; s++)
+			if (wanted(&o, s->name)) {
+				run(&o, s, &sum);
+				n++;
+			}
 	if (n == 0) {
 		fprintf(stderr, "interleave: no scenario of that name\n");
 		return 2;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define NODES_MAX 8 /* few, so that slots are used again */
+#define SLOTS     16 /* more than ever live at once: those on top of a pool */
 #define TURNS     6 /* after a schedule: enough for grace periods and timers */
 
 struct test_net net;
@@ -115,7 +116,6 @@ world_open(void)
 	};
 	int err = 0;
 
-	test_eal("interleave");
 	test_net_init(&net, WORLD_WORKERS + 1);
 	reclaim = reclaim_virtual_create(WORLD_WORKERS + 1, WORLD_WORKERS + 1, &err);
 	conf.reclaim = reclaim;
@@ -132,6 +132,27 @@ world_open(void)
 		conv_seat_take(&net.w[i], i);
 		reclaim->ops->join(reclaim, i);
 		reclaim->ops->offline(reclaim, i);
+	}
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t) * (void *const *)a, y = (uintptr_t) * (void *const *)b;
+
+	return x < y ? 1 : -1; /* what is put back last is taken first */
+}
+
+void
+world_sort_slots(struct conv_table *t)
+{
+	void *slot[SLOTS];
+
+	for (unsigned k = 0; k < NODE_KINDS; k++) {
+		if (rte_mempool_get_bulk(t->slab[k].mp, slot, SLOTS) != 0)
+			abort();
+		qsort(slot, SLOTS, sizeof(slot[0]), by_address);
+		rte_mempool_put_bulk(t->slab[k].mp, slot, SLOTS);
 	}
 }
 
@@ -303,5 +324,6 @@ world_rest(void)
 	if (test_in_use(net.mp) != 0)
 		explore_fail("%u buffers are left", test_in_use(net.mp));
 	check_sum();
+	world_sort_slots(ct);
 	forget();
 }
