@@ -393,7 +393,7 @@ static void
 h5_setup(void)
 {
 	setup_tcp();
-	host_on_accept = h5_clean;
+	host_on_born = h5_clean;
 }
 
 static void

@@ -35,7 +35,7 @@ struct host_seen host_seen[HOST_PEERS];
 struct stack *host;
 struct listener *host_listener[HOST_LISTENERS];
 void (*host_on_sent)(const struct host_peer *p);
-void (*host_on_accept)(struct worker *w, struct conv *c);
+void (*host_on_born)(struct worker *w, struct conv *c);
 void (*host_on_recv)(struct worker *w, struct conv *c);
 void (*host_on_kicked)(struct worker *w, struct conv *c);
 
@@ -90,17 +90,18 @@ witness_accept(struct worker *w, struct conv *c)
 		explore_fail("a call came to a listener that is not complete");
 	if (atomic_load(&l->closed))
 		explore_fail("a call was accepted by a closed listener");
-	if (host_on_accept != NULL)
-		host_on_accept(w, c);
+	if (host_on_born != NULL)
+		host_on_born(w, c);
 	witness_leave(c);
 }
 
 static void
 witness_connected(struct worker *w, struct conv *c)
 {
-	(void)w;
 	witness_born(c);
 	host_seen[peer_of(c)].connected++;
+	if (host_on_born != NULL)
+		host_on_born(w, c);
 	witness_leave(c);
 }
 
@@ -543,7 +544,7 @@ host_begin(void)
 		host_listener[HOST_UDP] = host_listen(IPPROTO_UDP, HOST_PORT);
 	memset(host_seen, 0, sizeof(host_seen));
 	host_on_sent = NULL;
-	host_on_accept = host_on_recv = host_on_kicked = NULL;
+	host_on_born = host_on_recv = host_on_kicked = NULL;
 }
 
 static void

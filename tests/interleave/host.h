@@ -59,7 +59,7 @@ extern struct listener *host_listener[HOST_LISTENERS]; /* NULL: closed */
 
 /* What a scenario may add; NULL at the start of each. */
 extern void (*host_on_sent)(const struct host_peer *p);
-extern void (*host_on_accept)(struct worker *w, struct conv *c);
+extern void (*host_on_born)(struct worker *w, struct conv *c);
 extern void (*host_on_recv)(struct worker *w, struct conv *c);
 extern void (*host_on_kicked)(struct worker *w, struct conv *c);
 

@@ -22,7 +22,7 @@ struct options {
 	unsigned names;
 };
 
-static const struct explore_scenario *const groups[] = {scenarios, hazards_reuse};
+static const struct explore_scenario *const groups[] = {scenarios, hazards_reuse, hazards_calls};
 
 static void
 options_read(struct options *o, int argc, char **argv)

@@ -13,7 +13,7 @@
 #define Q          1
 #define C          2 /* the one that closes */
 
-#define SLOTS_SEEN 4 /* of the slab; the nodes of a scenario are among the first */
+#define SLOTS_SEEN 3 /* of the slab, from the one that is taken next */
 
 static struct world_node *node;
 static struct conv_handle handle;
@@ -429,14 +429,23 @@ handle_user(void)
 
 /* ---- listing while nodes come and go ---- */
 
+static uint32_t first_slot;
+
+static void
+listing_setup(void)
+{
+	first_slot = world_next_slot(ct, NODE_CONV);
+	setup_one();
+}
+
 static void
 lister(void)
 {
 	struct worker *w = world_on(WORLD_CONTROL);
-	uint32_t slot = 0;
+	uint32_t slot = first_slot, end = first_slot + SLOTS_SEEN;
 	struct conv_node *cn;
 
-	while (slot < SLOTS_SEEN && (cn = conv_next(ct, &slot, SLOTS_SEEN - slot)) != NULL) {
+	while (slot < end && (cn = conv_next(ct, &slot, end - slot)) != NULL) {
 		if (((struct world_node *)cn)->life == 0)
 			explore_fail("a node that is not built was listed");
 		conv_put(w, cn);
@@ -454,6 +463,98 @@ birth_and_death(void)
 	world_kill(w, n);
 	turns(w, 2);
 	world_off(w);
+}
+
+/* ---- e4: two timers are due, and somebody is inside one's node ---- */
+
+static struct world_node *other;
+
+static void
+e4_setup(void)
+{
+	struct worker *w = world_on(Q);
+	struct world_node *n[2];
+
+	n[0] = node = world_born(w, 1, 1);
+	n[1] = other = world_born(w, 2, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		if (conv_enter(w, &n[i]->cn) != CONV_IN)
+			explore_fail("nobody else is here");
+		conv_timer_set(w, &n[i]->cn, w->now_ms + 1);
+		conv_leave(w, &n[i]->cn);
+	}
+	world_off(w);
+}
+
+static void
+e4_owner(void)
+{
+	struct worker *w = world_on(Q);
+
+	turns(w, 1);
+	if (other->timers != 1)
+		explore_fail("a timer waited for another node's");
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+e4_check(void)
+{
+	turns(world_worker(Q), 1);
+	if (node->timers != 1 || other->timers != 1)
+		explore_fail("timers fired %u and %u times", node->timers, other->timers);
+	world_rest();
+}
+
+/* ---- g1: two are inside one node each, and want the other's to run ---- */
+
+static void
+g1_kick_other(struct worker *w, struct world_node *n, struct rte_mbuf *m)
+{
+	(void)m;
+	conv_kick(w, n == node ? &other->cn : &node->cn, NODE_KICK);
+}
+
+static void
+g1_setup(void)
+{
+	struct worker *w = world_on(R);
+
+	node = world_born(w, 1, 1);
+	other = world_born(w, 2, 2);
+	world_off(w);
+	world_on_input = g1_kick_other;
+}
+
+static void
+g1_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 1, 1);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+g1_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 2, 2, 2);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+g1_check(void)
+{
+	turns(world_worker(R), 1);
+	turns(world_worker(Q), 1);
+	if (node->kicks != 1 || other->kicks != 1)
+		explore_fail("kicked %u and %u times", node->kicks, other->kicks);
+	world_rest();
 }
 
 #define TWO(a, b)      .threads = 2, .thread = {a, b}
@@ -486,6 +587,12 @@ const struct explore_scenario scenarios[] = {
 	{"e7", "a timer fires while its node dies", TWO(timer_owner, timer_killer),
 		.setup = timer_setup, .label = {"owner", "close"}, .check = timer_dead_check,
 		.must_meet = {"cancel"}},
+	{"e4", "two timers are due, and somebody is inside one's node", TWO(a1_receive, e4_owner),
+		.setup = e4_setup, .label = {"inside", "owner"}, .check = e4_check,
+		.must_meet = {"timer_ready", "timer_fire"}},
+	{"g1", "two are inside one node each, and kick the other's", TWO(g1_r, g1_q),
+		.setup = g1_setup, .label = {"first", "second"}, .check = g1_check,
+		.must_meet = {"kick"}},
 	{"hangup", "control hangs up what is kicked and receives",
 		THREE(backlog_r, kicker, control_hangs_up), .setup = setup_one,
 		.label = {"receive", "kick", "control"}, .check = hangup_check,
@@ -495,7 +602,7 @@ const struct explore_scenario scenarios[] = {
 		.label = {"control", "close"}, .check = world_rest,
 		.must_meet = {"get by handle", "reclaim"}},
 	{"listing", "the slab is walked while nodes come and go", TWO(lister, birth_and_death),
-		.setup = setup_one, .label = {"control", "worker"}, .check = world_rest,
-		.must_meet = {"mark listed", "look at generation"}},
+		.setup = listing_setup, .label = {"control", "worker"}, .check = world_rest,
+		.must_meet = {"mark listed", "look at generation", "get by handle"}},
 	{.name = NULL},
 };

@@ -156,6 +156,17 @@ world_sort_slots(struct conv_table *t)
 	}
 }
 
+uint32_t
+world_next_slot(struct conv_table *t, enum node_kind kind)
+{
+	struct conv_node *cn;
+
+	if (rte_mempool_get(t->slab[kind].mp, (void **)&cn) != 0)
+		abort();
+	rte_mempool_put(t->slab[kind].mp, cn);
+	return conv_handle(t, cn).slot;
+}
+
 struct worker *
 world_worker(unsigned i)
 {
