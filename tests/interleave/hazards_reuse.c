@@ -70,21 +70,22 @@ setup_tcp(void)
 	struct key k = host_key(&y);
 
 	host_begin();
-	host_on(R);
-	host_call(R, &x);
+	host_on(Q);
+	host_call(Q, &x);
 	handle = conv_handle(stack_convs(host), host_node(&x));
-	forged_ack = tcp_isn(worker(R), &k) + 1;
-	host_off(R);
+	forged_ack = tcp_isn(worker(Q), &k) + 1;
+	host_off(Q);
 }
 
+/** Timers are Q's, too: none of them keeps the slot from being free. */
 static void
 setup_udp(void)
 {
 	host_begin();
-	host_on(R);
-	host_udp(R, &ux, 1, 0);
-	host_turns(R, 1);
-	host_off(R);
+	host_on(Q);
+	host_udp(Q, &ux, 1, 0);
+	host_turns(Q, 1);
+	host_off(Q);
 }
 
 /** The conversation of p ends by its peer's RST. */
@@ -164,23 +165,35 @@ a2_check(void)
 /* ---- a4, a5: an ICMP error meant for X ---- */
 
 static void
-a4_setup(void)
+call_far_x(unsigned i)
 {
 	host_begin();
-	host_on(R);
-	if (host_connect(R, &far_x, &held) != 0)
+	host_on(i);
+	if (host_connect(i, &far_x, &held) != 0)
 		explore_fail("no way to peer %u", far_x.number);
-	host_turns(R, 1);
-	let_go(R);
-	host_turns(R, 1);
-	host_off(R);
+	host_turns(i, 1);
+	let_go(i);
+	host_turns(i, 1);
+	host_off(i);
 }
 
 static void
+a4_setup(void)
+{
+	call_far_x(Q);
+}
+
+/** The error that X is due, and others that would be about Y, whenever it calls (RFC 5927 asks for a right number). */
+static void
 a4_advise(void)
 {
+	struct worker then = *worker(Q);
+	struct key k = host_key(&far_y);
+
 	host_on(R);
 	host_unreachable(R, &far_x, seen(&far_x)->seq);
+	for (unsigned n = 0; n < 8; n++, then.now_us += HOST_TURN_US)
+		host_unreachable(R, &far_x, tcp_isn(&then, &k));
 	host_turns(R, 1);
 	host_off(R);
 }
@@ -408,6 +421,12 @@ h5_receive(void)
 /* ---- e1: X's timer is due, and Y has its slot ---- */
 
 static void
+e1_setup(void)
+{
+	call_far_x(R);
+}
+
+static void
 e1_timer(void)
 {
 	host_on(R);
@@ -507,7 +526,7 @@ const struct explore_scenario hazards_reuse[] = {
 		.label = {"control", "reuse"}, .check = d3_check,
 		.must_meet = {"look at generation", "get by handle", "reclaim"}},
 	{"e1", "a timer of one that is closed, and another one in its slot",
-		TWO(e1_timer, a4_close_and_reuse), .setup = a4_setup, .label = {"timer", "reuse"},
+		TWO(e1_timer, a4_close_and_reuse), .setup = e1_setup, .label = {"timer", "reuse"},
 		.check = e1_check, .must_meet = {"timer_ready", "timer_fire", "cancel", "reclaim"}},
 	{"g6", "an active open: answered, refused and hung up at once",
 		THREE(g6_refuse, g6_answer, g6_control), .setup = g6_setup,

@@ -15,7 +15,6 @@
 #define NODES_MAX  6 /* few, so that slots are used again */
 #define REST_TURNS 8 /* enough for grace periods, fences of listeners and kicks */
 #define FRAMES     32 /* most that wait on a queue */
-#define TURN_US    2000
 #define BEGIN_US \
 	4096000 /* a schedule begins at a multiple of it, so that the timing wheel turns alike in all */
 
@@ -484,7 +483,7 @@ void
 host_turns(unsigned i, unsigned n)
 {
 	for (; n > 0; n--) {
-		h.now_us += TURN_US;
+		h.now_us += HOST_TURN_US;
 		stack_turn(host, i);
 	}
 }
