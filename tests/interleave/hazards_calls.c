@@ -26,6 +26,7 @@ static const struct host_peer far_u = {6, 1, false, IPPROTO_UDP, 2006};
 static struct conv_handle handle;
 static int result[HOST_WORKERS];
 static uint32_t next_slot[NODE_KINDS];
+static unsigned hangup_worker; /* who is asked to hang up what has the next slot */
 
 static struct host_seen *
 seen(const struct host_peer *p)
@@ -194,6 +195,52 @@ f5_close_and_listen(void)
 	host_listener[HOST_TCP] = host_listen(IPPROTO_TCP, HOST_PORT);
 	host_seen[7].lives = 1; /* from now on it is the new one */
 	control_ticks(2);
+}
+
+static void
+a11_udp_close(void)
+{
+	host_unlisten(HOST_UDP);
+	control_ticks(2);
+}
+
+static void
+a11_udp_call(void)
+{
+	one_udp(R, &ux, 1);
+}
+
+static void
+a11_udp_check(void)
+{
+	settle();
+	if (seen(&ux)->got[1] == 0 && host_seen[0].unreachables != 1)
+		explore_fail("neither delivered nor refused");
+	host_rest();
+}
+
+static void
+f5_syn_again(void)
+{
+	host_on(R);
+	host_late(1100); /* SYN-ACK is due again, too */
+	host_tcp(R, &x, TCP_SYN, HOST_IRS, 0);
+	host_turns(R, 1);
+	host_off(R);
+}
+
+static void
+f5_syn_check(void)
+{
+	unsigned resets;
+
+	settle();
+	resets = seen(&x)->resets;
+	host_late(1100);
+	f5_syn_again();
+	if (seen(&x)->resets == resets)
+		explore_fail("a half-open call goes on without its listener");
+	host_rest();
 }
 
 /* ---- a12: a call for a listener that is announced and not open ---- */
@@ -405,13 +452,28 @@ b6_setup(void)
 	/* What is taken next: its generation grew when it was given back. */
 	slot = next_slot[NODE_CONV] - t->slab[NODE_CONV].first;
 	handle = conv_handle(t, conv_node_at(t, (uint32_t)NODE_CONV << NODE_ID_KIND_SHIFT | slot));
+	hangup_worker = slot % HOST_WORKERS;
+}
+
+/** The hang-up is another worker's work than the birth. */
+static void
+b6_call(void)
+{
+	one_udp(1 - hangup_worker, &ux, 1);
+}
+
+static void
+b6_other(void)
+{
+	host_on(hangup_worker);
+	host_turns(hangup_worker, 2);
+	host_off(hangup_worker);
 }
 
 static void
 b6_hang_up(void)
 {
 	host_hangup(handle);
-	control_ticks(1);
 }
 
 static void
@@ -532,7 +594,40 @@ c7_syn_check(void)
 	host_rest();
 }
 
-#define TWO(a, b) .threads = 2, .thread = {a, b}
+/* ---- d5: what a conversation has of its listener lives as long as it does ---- */
+
+static void
+d5_setup(void)
+{
+	host_begin();
+	one_udp(Q, &ux, 1);
+}
+
+static void
+d5_receive(void)
+{
+	one_udp(R, &ux, 2);
+}
+
+static void
+d5_close_and_listen(void)
+{
+	host_unlisten(HOST_UDP);
+	control_ticks(3);
+	host_listener[HOST_OTHER] = host_listen(IPPROTO_UDP, OTHER_PORT);
+}
+
+static void
+d5_check(void)
+{
+	one_udp(Q, &ux, 3);
+	expect_got(&ux, 2);
+	expect_got(&ux, 3);
+	host_rest();
+}
+
+#define TWO(a, b)      .threads = 2, .thread = {a, b}
+#define THREE(a, b, c) .threads = 3, .thread = {a, b, c}
 
 const struct explore_scenario hazards_calls[] = {
 	{"a10", "a listener goes while it is looked at, and another takes its memory",
@@ -542,6 +637,9 @@ const struct explore_scenario hazards_calls[] = {
 	{"a11", "a listener goes before its call is accepted", TWO(end_handshake, a11_close),
 		.setup = setup_half_open, .label = {"call", "control"}, .check = a11_check,
 		.must_meet = {"close listener", "half_open_evict", "post_newcall_pre_init"}},
+	{"a11_udp", "the same for a datagram", TWO(a11_udp_call, a11_udp_close),
+		.setup = setup_none, .label = {"call", "control"}, .check = a11_udp_check,
+		.must_meet = {"close listener", "pre_newcall", "post_newcall_pre_init"}},
 	{"a12", "a call for a listener that is announced and not open", TWO(a12_call, a12_listen),
 		.setup = setup_none, .label = {"call", "control"}, .check = a12_check,
 		.must_meet = {"announced_not_open", "pre_newcall"}},
@@ -557,8 +655,9 @@ const struct explore_scenario hazards_calls[] = {
 	{"b5", "the answer comes as soon as the question is out", TWO(b5_connect, b5_receive),
 		.setup = b5_setup, .label = {"connect", "receive"}, .check = b5_check,
 		.must_meet = {"pre_table_insert", "output_mid"}},
-	{"b6", "hung up by a guessed handle before it is in the table", TWO(b3_call, b6_hang_up),
-		.setup = b6_setup, .label = {"call", "control"}, .check = b6_check,
+	{"b6", "hung up by a guessed handle before it is in the table",
+		THREE(b6_call, b6_other, b6_hang_up), .setup = b6_setup,
+		.label = {"call", "other", "control"}, .check = b6_check,
 		.must_meet = {"post_newcall_pre_init", "look at generation", "get by handle"}},
 	{"c6", "two connect to one peer from one port", TWO(c6_r, c6_q), .setup = setup_none,
 		.label = {"connect", "connect too"}, .check = c6_check,
@@ -572,9 +671,16 @@ const struct explore_scenario hazards_calls[] = {
 	{"c7_syn", "TCP: one SYN twice on two workers", TWO(c6_called, c7_syn_q),
 		.setup = setup_none, .label = {"receive", "receive too"}, .check = c7_syn_check,
 		.must_meet = {"pre_newcall", "pre_table_insert"}},
+	{"d5", "a listener goes while its conversation lives", TWO(d5_receive, d5_close_and_listen),
+		.setup = d5_setup, .label = {"receive", "control"}, .check = d5_check,
+		.must_meet = {"close listener", "pre_enter"}},
 	{"f5", "a listener goes and comes while a call is half open",
 		TWO(end_handshake, f5_close_and_listen), .setup = f5_setup,
 		.label = {"call", "control"}, .check = a11_check,
+		.must_meet = {"close listener", "half_open_evict"}},
+	{"f5_syn", "a listener goes, and a half-open call's SYN comes again",
+		TWO(f5_syn_again, a11_close), .setup = setup_half_open,
+		.label = {"call", "control"}, .check = f5_syn_check,
 		.must_meet = {"close listener", "half_open_evict"}},
 	{.name = NULL},
 };

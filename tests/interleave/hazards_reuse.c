@@ -103,7 +103,6 @@ a1_receive(void)
 {
 	host_on(R);
 	host_tcp_data(R, &x, HOST_IRS + 1, forged_ack, 1, 1);
-	host_tcp(R, &x, TCP_RST, HOST_IRS + 1, 0);
 	host_turns(R, 1);
 	host_off(R);
 }

@@ -77,14 +77,22 @@ witness_born(struct conv *c)
 }
 
 static void
-witness_accept(struct worker *w, struct conv *c)
+witness_listener(const struct conv *c)
 {
 	const struct listener *l = c->listener;
 	uint16_t port = ntohs(c->cn.n.key.lport_be);
 
-	witness_born(c);
-	if (port < l->port_lo || port > l->port_hi)
+	if (l != NULL && (port < l->port_lo || port > l->port_hi))
 		explore_fail("a call to port %u came to the listener of port %u", port, l->port_lo);
+}
+
+static void
+witness_accept(struct worker *w, struct conv *c)
+{
+	const struct listener *l = c->listener;
+
+	witness_born(c);
+	witness_listener(c);
 	if (l->options != &h.options)
 		explore_fail("a call came to a listener that is not complete");
 	if (atomic_load(&l->closed))
@@ -151,6 +159,7 @@ witness_recv(struct worker *w, struct conv *c)
 	struct rte_mbuf *m;
 
 	witness_enter(c);
+	witness_listener(c);
 	if (life == 0)
 		explore_fail("data before accept: peer %u", peer);
 	while ((m = c->proto->read(w, c)) != NULL) {

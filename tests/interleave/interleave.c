@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- *   interleave [NAME ...] [--bound N] [--random COUNT] [--seed N] [--replay SCHEDULE]
+ *   interleave [NAME ...] [--bound N] [--random COUNT] [--seed N] [--replay SCHEDULE] [--no-places]
  *
  * Explores the scenarios named (all), systematically up to --bound preemptions (3), then --random schedules. The first that fails
  * is printed as a step list, and ends the program: what it left behind is no ground for another.
@@ -18,6 +18,7 @@ struct options {
 	unsigned bound;
 	uint64_t random, seed;
 	const char *replay;
+	bool no_places;
 	const char *name[64];
 	unsigned names;
 };
@@ -39,6 +40,8 @@ options_read(struct options *o, int argc, char **argv)
 			o->seed = strtoull(value, NULL, 0), i++;
 		else if (strcmp(argv[i], "--replay") == 0)
 			o->replay = value, i++;
+		else if (strcmp(argv[i], "--no-places") == 0)
+			o->no_places = true;
 		else if (o->names < 64)
 			o->name[o->names++] = argv[i];
 	}
@@ -65,6 +68,7 @@ run(const struct options *o, const struct explore_scenario *s, uint64_t *sum)
 {
 	struct explore_result r;
 
+	explore_places(!o->no_places);
 	if (o->replay != NULL) {
 		if (!explore_replay(s, o->replay, &r)) {
 			fprintf(stderr, "interleave: %s is no schedule\n", o->replay);

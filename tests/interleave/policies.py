@@ -54,7 +54,7 @@ PROTECTIONS = [
     Protection("generation in handles", "a handle names whoever has the slot",
                [Change(CONV, "(gen != 0 && node_gen(word) != gen)", "(gen != 0 && gen == 0)")], ["d1", "d3"]),
     Protection("listed", "a handle or a listing finds what the table does not have yet",
-               [Change(CONV, "(word & (NODE_DEAD | NODE_LISTED)) != NODE_LISTED ||", "")], ["listing", "b6"]),
+               [Change(CONV, "(word & (NODE_DEAD | NODE_LISTED)) != NODE_LISTED ||", "")], ["b6"]),
     Protection("built before found", "a call is in the table before its accept is due",
                [Change("lib/udp/udp_input.c", "err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);",
                        "err = cn == NULL ? -ENOSPC : conv_publish(w, cn, 0, &winner);\n\tif (err == 0)\n"
@@ -82,11 +82,11 @@ PROTECTIONS = [
     Protection("unlinked, then looked at", "QUEUED goes after the look at the bits",
                [Change(ENTER, "atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);\n"
                        "\t\tconv_enter_standing(w, cn);",
-                       "conv_hold(cn);\n\t\tconv_enter_standing(w, cn);\n"
+                       "conv_hold(cn);\n\t\tconv_enter_standing(w, cn);\n\t\tPOINT(\"unlink kick late\", &cn->n.word);\n"
                        "\t\tatomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);\n\t\tconv_put(w, cn);")],
-               ["g1", "hangup"]),
+               ["kicks"]),
     Protection("dead is dead", "work is done for a node that has died",
-               [Change(ENTER, "if (bits != 0 && !conv_dead(cn))", "if (bits != 0)")], ["g6", "hangup"]),
+               [Change(ENTER, "if (bits != 0 && !conv_dead(cn))", "if (bits != 0)")], ["hangup"]),
     Protection("the timer's reference", "a node in a wheel is not held",
                [Change(TIMER, "\tconv_hold(cn);\n\tatomic_store_explicit(&cn->owner",
                        "\tatomic_store_explicit(&cn->owner")], ["e1", "e7"]),
@@ -107,7 +107,7 @@ PROTECTIONS = [
                        "if (listener_convs(l) == 0) {")], ["a10"]),
     Protection("a listener's count", "a listener is freed under its conversations",
                [Change(LISTENER, "conv_fence_passed(w, l->fence) && listener_convs(l) == 0) {",
-                       "conv_fence_passed(w, l->fence)) {")], ["a10", "f5"]),
+                       "conv_fence_passed(w, l->fence)) {")], ["d5"]),
     Protection("no call of the closed: TCP", "a call is accepted though its listener has closed",
                [Change(SERVICE, CALL_OF_CLOSED % "tc->c.listener", "if (false) {")], ["a11", "f5"], "closed listener"),
     Protection("no call of the closed: UDP", "the same for a datagram",
@@ -115,7 +115,7 @@ PROTECTIONS = [
                "closed listener"),
     Protection("generation of listeners", "a half-open call goes on without its listener",
                [Change(LISTEN, "\treturn h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||\n"
-                       "\t\tatomic_load_explicit(&h->l->closed, memory_order_acquire);", "\treturn false;")], ["f5_orphan"]),
+                       "\t\tatomic_load_explicit(&h->l->closed, memory_order_acquire);", "\treturn false;")], ["f5_syn"]),
 ]
 
 # ---- controls ----
@@ -157,7 +157,8 @@ LOCK = [
            "while ((word & NODE_INSIDE) != 0) {\n\t\t\tPOINT_WAIT(\"wait for conversation\", &cn->n.word);\n"
            "\t\t\tword = atomic_load_explicit(&cn->n.word, memory_order_relaxed);\n\t\t}"),
 ]
-# The protocol's lock, over look-up, input, closing and reuse: all of a turn; let go and taken again in the middle of output.
+# The protocol's lock, over look-up, input, closing and reuse: all of a turn; let go and taken again in the middle of
+# what is done for a burst, as who sends an answer there did.
 PROTOCOL_LOCK = [
     Change("lib/stack/turn.c", "unsigned\nstack_turn(struct stack *s, unsigned number)\n{",
            "extern int protocol_locked;\nint protocol_locked;\n\nunsigned\nstack_turn(struct stack *s, unsigned number)\n{"),
@@ -166,13 +167,14 @@ PROTOCOL_LOCK = [
            "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n\tprotocol_locked = 1;\n"
            "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(sw, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
-    Change("lib/udp/udp_output.c", "#include \"udp_priv.h\"\n", "#include \"udp_priv.h\"\nextern int protocol_locked;\n"),
-    Change("lib/udp/udp_output.c", "\tPOINT(\"output_mid\", &c->cn.n.word);\n",
-           "\tatomic_fetch_and(&c->cn.n.word, ~NODE_INSIDE);\n\tw->in = NULL;\n\tprotocol_locked = 0;\n"
-           "\tPOINT(\"output_mid\", &c->cn.n.word);\n"
-           "\twhile (protocol_locked || (atomic_load(&c->cn.n.word) & NODE_INSIDE) != 0)\n"
-           "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n"
-           "\tprotocol_locked = 1;\n\tatomic_fetch_or(&c->cn.n.word, NODE_INSIDE);\n\tw->in = &c->cn;\n"),
+    Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern int protocol_locked;\n"),
+    Change(INPUT, "\t\t\tops->input(w, cn, m);\n\t\t}\n",
+           "\t\t\tops->input(w, cn, m);\n\t\t\tif (q->head == NULL)\n\t\t\t\tcontinue;\n"
+           "\t\t\tatomic_fetch_and(&cn->n.word, ~NODE_INSIDE);\n\t\t\tprotocol_locked = 0;\n"
+           "\t\t\tPOINT(\"output_mid\", &cn->n.word);\n"
+           "\t\t\twhile (protocol_locked || (atomic_load(&cn->n.word) & NODE_INSIDE) != 0)\n"
+           "\t\t\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n"
+           "\t\t\tprotocol_locked = 1;\n\t\t\tatomic_fetch_or(&cn->n.word, NODE_INSIDE);\n\t\t}\n"),
 ]
 
 CONTROLS = [

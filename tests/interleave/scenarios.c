@@ -507,6 +507,74 @@ e4_check(void)
 	world_rest();
 }
 
+/* ---- e2_put_off: a deadline that is put off moves earlier ---- */
+
+static uint32_t base_ms;
+
+static void
+put_off_setup(void)
+{
+	struct worker *w = world_worker(R);
+
+	timer_setup();
+	base_ms = w->now_ms;
+	if (conv_enter(w, &node->cn) != CONV_IN)
+		explore_fail("nobody else is here");
+	conv_timer_set(w, &node->cn, base_ms + 2);
+	conv_timer_set(w, &node->cn, base_ms + 100); /* later: R looks at it at 2 nevertheless */
+	conv_leave(w, &node->cn);
+}
+
+static void
+put_off_mover(void)
+{
+	struct worker *w = world_on(Q);
+
+	if (conv_enter(w, &node->cn) == CONV_IN) {
+		conv_timer_set(w, &node->cn, base_ms + 4);
+		conv_leave(w, &node->cn);
+	}
+	world_off(w);
+}
+
+/* ---- kicks: two want one node to run ---- */
+
+static void
+kick_and_turn(unsigned i)
+{
+	struct worker *w = world_on(i);
+
+	conv_kick(w, &node->cn, NODE_KICK);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+kicks_r(void)
+{
+	kick_and_turn(R);
+}
+
+static void
+kicks_q(void)
+{
+	kick_and_turn(Q);
+}
+
+static void
+kicks_check(void)
+{
+	char fault[256] = "";
+
+	turns(world_worker(R), 1);
+	turns(world_worker(Q), 1);
+	if (conv_check(ct, fault, sizeof(fault)) != 0)
+		explore_fail("a kick was forgotten: %s", fault);
+	if (node->kicks == 0)
+		explore_fail("a kick was forgotten");
+	world_rest();
+}
+
 /* ---- g1: two are inside one node each, and want the other's to run ---- */
 
 static void
@@ -590,6 +658,13 @@ const struct explore_scenario scenarios[] = {
 	{"e4", "two timers are due, and somebody is inside one's node", TWO(a1_receive, e4_owner),
 		.setup = e4_setup, .label = {"inside", "owner"}, .check = e4_check,
 		.must_meet = {"timer_ready", "timer_fire"}},
+	{"e2_put_off", "a timer is put off, and its deadline moves earlier",
+		TWO(timer_owner, put_off_mover), .setup = put_off_setup,
+		.label = {"owner", "mover"}, .check = timer_check,
+		.must_meet = {"put off", "look again"}},
+	{"kicks", "two want one node to run", TWO(kicks_r, kicks_q), .setup = setup_one,
+		.label = {"kick", "kick too"}, .check = kicks_check,
+		.must_meet = {"kick", "unlink kick"}},
 	{"g1", "two are inside one node each, and kick the other's", TWO(g1_r, g1_q),
 		.setup = g1_setup, .label = {"first", "second"}, .check = g1_check,
 		.must_meet = {"kick"}},

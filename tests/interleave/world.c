@@ -59,6 +59,8 @@ node_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	struct world_node *n = (struct world_node *)cn;
 
 	node_enter(n);
+	if (conv_dead(cn))
+		explore_fail("work for a dead node");
 	n->works++;
 	n->timers += (bits & NODE_TIMER) != 0;
 	n->kicks += (bits & NODE_KICK) != 0;
