@@ -126,6 +126,7 @@ listener_close(struct worker *w, struct listener *l)
 	/* Release: a worker that sees it closed sees the table without it; and the other
 	 * way round, a worker that found it just before looks at gen again (I6). */
 	atomic_fetch_add_explicit(&l->gen, 1, memory_order_release);
+	POINT("listener closed", &l->closed);
 	atomic_store_explicit(&l->closed, true, memory_order_release);
 	for (unsigned i = 0; i < listener_ports(l); i++)
 		l->nodes[i].position = ipht_unlisten(w->convs->ipht, &l->nodes[i].n);

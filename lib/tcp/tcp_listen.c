@@ -99,6 +99,7 @@ tcp_half_open_end(struct worker *w, struct conv_node *cn, enum tcp_state to)
 static bool
 tcp_half_open_orphan(const struct tcp_half_open *h)
 {
+	POINT("look at closed", &h->l->closed);
 	/* Acquire: pairs with listener_close. */
 	return h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||
 		atomic_load_explicit(&h->l->closed, memory_order_acquire);
