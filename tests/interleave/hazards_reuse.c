@@ -102,7 +102,8 @@ static void
 a1_receive(void)
 {
 	host_on(R);
-	host_tcp_data(R, &x, HOST_IRS + 1, forged_ack, 1, 1);
+	/* In X, and in Y, behind what Y says first. */
+	host_tcp_data(R, &x, HOST_IRS + 1 + HOST_PAYLOAD, forged_ack, 1, 1);
 	host_turns(R, 1);
 	host_off(R);
 }

@@ -22,6 +22,7 @@ struct payload {
 	uint16_t peer, life;
 	uint32_t serial;
 };
+_Static_assert(sizeof(struct payload) == HOST_PAYLOAD, "it goes as it is");
 
 static struct {
 	uint64_t now_us;
@@ -648,7 +649,7 @@ host_connect(unsigned i, const struct host_peer *p, struct conv **ret_c)
 	struct key k = host_key(p);
 	const struct proto *proto = p->proto == IPPROTO_TCP ? &tcp_proto : &udp_proto;
 
-	return proto->connect(stack_worker(host, i), &witness, &k, ret_c);
+	return proto->connect(stack_worker(host, i), &witness, &k, NULL, ret_c);
 }
 
 int

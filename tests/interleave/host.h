@@ -24,6 +24,7 @@
 	1000 /* the peers' initial sequence number: all the same, so that what is meant for one fits another */
 #define HOST_PORT    80
 #define HOST_TURN_US 2000 /* from turn to turn */
+#define HOST_PAYLOAD 8 /* bytes of each */
 #define HOST_SERIALS 32
 
 /** Listeners: TCP and UDP on HOST_PORT, always open at the start; and one more that a scenario may open. */
