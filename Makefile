@@ -12,6 +12,7 @@ RUNS ?= 10
 SEED ?= 1
 ROWS ?= 20
 SECONDS ?= 60
+BOUND ?= 3
 
 .PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan tsan install rfc bench interleave torture soak fuzz deb clean
 
@@ -29,9 +30,10 @@ help:
 	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
 	@echo "make torture     real threads, pauses everywhere, slots used again at once (SECONDS=$(SECONDS))"
 	@echo "make tsan        the torture under ThreadSanitizer (clang; SECONDS=$(SECONDS))"
+	@echo "make interleave  schedules of threads: all hazards to BOUND=$(BOUND) preemptions, controls, each protection taken out"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
-	@echo "not built yet:   bench interleave soak fuzz deb"
+	@echo "not built yet:   bench soak fuzz deb"
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) $(SETUP) >/dev/null
@@ -102,10 +104,16 @@ asan:
 	@ninja -C build-asan
 	@TIMEOUTS=5 ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim torture
 
+interleave: build
+	@$(BUILD)/tests/interleave/interleave --bound $(BOUND) --random 2000
+	@/usr/bin/python3 scripts/interleave.py controls $(BUILD)
+	@/usr/bin/python3 scripts/interleave.py protections $(BUILD)
+	@/usr/bin/python3 scripts/hazards.py
+
 install: build
 	@meson install -C $(BUILD)
 
-bench interleave soak fuzz deb:
+bench soak fuzz deb:
 	@echo "make $@: not built yet (docs/roadmap.md)"; exit 2
 
 clean:

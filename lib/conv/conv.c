@@ -208,7 +208,7 @@ conv_mark_dead(struct worker *w, struct conv_node *cn)
 {
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 
-	POINT("mark dead", &cn->n.word);
+	POINT("close_post_unhash", &cn->n.word);
 	/* Release: who sees DEAD and looks again finds the table changed already. */
 	while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
 		(word | NODE_DEAD) - NODE_REF, memory_order_release, memory_order_relaxed))

@@ -216,6 +216,7 @@ conv_leave_standing(struct worker *w, struct conv_node *cn)
 		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
 	w->in = NULL;
 	w->seat->c.leave_budget++;
+	POINT("left_before_kick", &cn->n.word);
 	if ((word & NODE_QUEUED) == 0)
 		conv_kick_link(w->seat, cn);
 }
@@ -308,6 +309,7 @@ conv_backlog_input(struct worker *w, struct conv_node *cn, struct pktq *q)
 			conv_again(w, m);
 		return;
 	}
+	POINT("post_tryget", &cn->n.word);
 	conv_backlog_push(w, cn, q);
 	if (conv_enter_or(w, cn, NODE_PACKET)) {
 		conv_work_standing(w, cn);

@@ -111,6 +111,7 @@ listener_open(struct worker *w, const struct listener_conf *conf, struct listene
 			return err;
 		}
 	}
+	POINT("announced_not_open", &l->closed);
 	l->options = conf->options;
 	/* Release: a worker that sees it open sees all of it. Those that found it before saw it closed: no listener (I6). */
 	atomic_store_explicit(&l->closed, false, memory_order_release);
@@ -125,6 +126,7 @@ listener_close(struct worker *w, struct listener *l)
 	/* Release: a worker that sees it closed sees the table without it; and the other
 	 * way round, a worker that found it just before looks at gen again (I6). */
 	atomic_fetch_add_explicit(&l->gen, 1, memory_order_release);
+	POINT("listener closed", &l->closed);
 	atomic_store_explicit(&l->closed, true, memory_order_release);
 	for (unsigned i = 0; i < listener_ports(l); i++)
 		l->nodes[i].position = ipht_unlisten(w->convs->ipht, &l->nodes[i].n);

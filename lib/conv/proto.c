@@ -24,10 +24,12 @@ proto_input(struct worker *w, struct conv_node *cn, struct rte_mbuf *m)
 {
 	struct conv *c = conv_of(cn);
 
-	if (pkt_of(m)->kind == PKT_ICMP_ERROR)
+	if (pkt_of(m)->kind == PKT_ICMP_ERROR) {
+		POINT("advise_match", &cn->n.word);
 		c->proto->advise(w, c, m);
-	else
+	} else {
 		c->proto->iput(w, c, m);
+	}
 }
 
 static void

@@ -80,7 +80,7 @@ node_get(struct node *n)
 {
 	uint64_t word;
 
-	POINT("look at refs", &n->word);
+	POINT("post_lookup", &n->word);
 	word = atomic_load_explicit(&n->word, memory_order_relaxed);
 	do {
 		if (node_refs(word) == 0)

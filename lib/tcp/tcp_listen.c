@@ -67,6 +67,7 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 		atomic_fetch_sub_explicit(&l->half_open, 1, memory_order_relaxed);
 		return NULL;
 	}
+	POINT("post_newcall_pre_init", &cn->n.word);
 	LISTENER_ADD(w, l, convs, 1);
 	h = tcp_half_open(cn);
 	h->l = l;
@@ -90,6 +91,7 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 static void
 tcp_half_open_end(struct worker *w, struct conv_node *cn, enum tcp_state to)
 {
+	POINT("half_open_evict", &cn->n.word);
 	tcp_state_step(w, TCP_SYN_RECEIVED, to);
 	conv_die(w, cn);
 }
@@ -97,6 +99,7 @@ tcp_half_open_end(struct worker *w, struct conv_node *cn, enum tcp_state to)
 static bool
 tcp_half_open_orphan(const struct tcp_half_open *h)
 {
+	POINT("look at closed", &h->l->closed);
 	/* Acquire: pairs with listener_close. */
 	return h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||
 		atomic_load_explicit(&h->l->closed, memory_order_acquire);
@@ -199,6 +202,7 @@ tcp_half_open_fill(
 {
 	struct conv *c = &tc->c;
 
+	POINT("post_newcall_pre_init", &c->cn.n.word);
 	c->proto = &tcp_proto;
 	c->listener = h->l;
 	LISTENER_ADD(w, h->l, convs, 1);
@@ -480,6 +484,7 @@ tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
 		drop(w, m, DROP_DENIED);
 		return;
 	}
+	POINT("pre_newcall", &l->closed);
 	cn = tcp_half_open_make(w, m, l);
 	if (cn == NULL && tcp_listen_full(w)) {
 		LISTENER_ADD(w, l, refused, 1);

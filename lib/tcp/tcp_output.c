@@ -456,6 +456,7 @@ tcp_output(struct worker *w, struct tcp_conv *tc)
 	} else {
 		tc->flags |= TCPF_CWND_LTD;
 	}
+	POINT("output_mid", &tc->c.cn.n.word);
 	tcp_send_fin(w, tc);
 	if ((tc->flags & TCPF_WINDOW) != 0 && (tc->flags & TCPF_SENT) == 0 &&
 		tcp_window_worth(w, tc)) {

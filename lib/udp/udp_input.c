@@ -116,6 +116,7 @@ udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 
 	if (cn == NULL)
 		return NULL;
+	POINT("post_newcall_pre_init", &cn->n.word);
 	uc = udp_conv(conv_of(cn));
 	uc->c.proto = &udp_proto;
 	uc->c.listener = l;
@@ -132,9 +133,12 @@ udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 static void
 udp_accept(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
-	struct conv_node *cn = udp_newcall(w, l, pkt_of(m)), *winner = NULL;
-	int err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);
+	struct conv_node *cn, *winner = NULL;
+	int err;
 
+	POINT("pre_newcall", &l->closed);
+	cn = udp_newcall(w, l, pkt_of(m));
+	err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);
 	switch (err) {
 	case 0:
 		LISTENER_ADD(w, l, accepted, 1);

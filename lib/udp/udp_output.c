@@ -78,6 +78,7 @@ udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return -EPIPE;
 	}
+	POINT("output_mid", &c->cn.n.word);
 	err = udp_send(w, &c->path, &c->cn.n.key, m);
 	if (err != 0) {
 		UDP_COUNT(w, out_failed);

@@ -77,13 +77,15 @@ udp_born(struct worker *w, struct udp_conv *uc)
 	const struct service *s = uc->c.service;
 	bool active = (uc->flags & UDPF_ACTIVE) != 0;
 
-	/* Acquire: pairs with listener_close. */
+	conv_timer_set(w, &uc->c.cn, uc->heard_ms + w->udp->conf.idle_ms);
+	if (!active)
+		POINT("look at closed", &uc->c.listener->closed);
+	/* Last of all, so that nothing lies between this look and accept. Acquire: pairs with listener_close. */
 	if (!active && atomic_load_explicit(&uc->c.listener->closed, memory_order_acquire)) {
 		udp_hangup(w, &uc->c, CONV_END_HANGUP);
 		return false;
 	}
 	uc->flags |= UDPF_BORN;
-	conv_timer_set(w, &uc->c.cn, uc->heard_ms + w->udp->conf.idle_ms);
 	return udp_call(w, uc, active ? s->connected : s->accept);
 }
 

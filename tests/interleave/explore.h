@@ -42,6 +42,8 @@ struct explore_result explore_all(const struct explore_scenario *s, unsigned bou
 /** `count` random schedules of PCT with `depth` changes of priority. */
 struct explore_result
 explore_random(const struct explore_scenario *s, uint64_t count, unsigned depth, uint64_t seed);
+/** Whether a scenario fails if one of its places is not met: yes, but for lifetime policies that do not have them all. */
+void explore_places(bool required);
 /** The schedule that failed, as a step list, and as one line for explore_replay. */
 void explore_print(const struct explore_scenario *s);
 /** A schedule as explore_print gave it: "0x5,1x3,..." @return false: it can't be followed */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- *   interleave [NAME ...] [--bound N] [--random COUNT] [--seed N] [--replay SCHEDULE]
+ *   interleave [NAME ...] [--bound N] [--random COUNT] [--seed N] [--replay SCHEDULE] [--no-places]
  *
  * Explores the scenarios named (all), systematically up to --bound preemptions (3), then --random schedules. The first that fails
  * is printed as a step list, and ends the program: what it left behind is no ground for another.
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host.h"
 #include "scenarios.h"
 #include "world.h"
 
@@ -17,9 +18,12 @@ struct options {
 	unsigned bound;
 	uint64_t random, seed;
 	const char *replay;
+	bool no_places;
 	const char *name[64];
 	unsigned names;
 };
+
+static const struct explore_scenario *const groups[] = {scenarios, hazards_reuse, hazards_calls};
 
 static void
 options_read(struct options *o, int argc, char **argv)
@@ -36,6 +40,8 @@ options_read(struct options *o, int argc, char **argv)
 			o->seed = strtoull(value, NULL, 0), i++;
 		else if (strcmp(argv[i], "--replay") == 0)
 			o->replay = value, i++;
+		else if (strcmp(argv[i], "--no-places") == 0)
+			o->no_places = true;
 		else if (o->names < 64)
 			o->name[o->names++] = argv[i];
 	}
@@ -62,6 +68,7 @@ run(const struct options *o, const struct explore_scenario *s, uint64_t *sum)
 {
 	struct explore_result r;
 
+	explore_places(!o->no_places);
 	if (o->replay != NULL) {
 		if (!explore_replay(s, o->replay, &r)) {
 			fprintf(stderr, "interleave: %s is no schedule\n", o->replay);
@@ -95,12 +102,15 @@ main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	options_read(&o, argc, argv);
+	test_eal("interleave");
 	world_open();
-	for (const struct explore_scenario *s = scenarios; s->name != NULL; s++)
-		if (wanted(&o, s->name)) {
-			run(&o, s, &sum);
-			n++;
-		}
+	host_open();
+	for (unsigned g = 0; g < RTE_DIM(groups); g++)
+		for (const struct explore_scenario *s = groups[g]; s->name != NULL; s++)
+			if (wanted(&o, s->name)) {
+				run(&o, s, &sum);
+				n++;
+			}
 	if (n == 0) {
 		fprintf(stderr, "interleave: no scenario of that name\n");
 		return 2;

@@ -13,7 +13,7 @@
 #define Q          1
 #define C          2 /* the one that closes */
 
-#define SLOTS_SEEN 4 /* of the slab; the nodes of a scenario are among the first */
+#define SLOTS_SEEN 3 /* of the slab, from the one that is taken next */
 
 static struct world_node *node;
 static struct conv_handle handle;
@@ -429,14 +429,23 @@ handle_user(void)
 
 /* ---- listing while nodes come and go ---- */
 
+static uint32_t first_slot;
+
+static void
+listing_setup(void)
+{
+	first_slot = world_next_slot(ct, NODE_CONV);
+	setup_one();
+}
+
 static void
 lister(void)
 {
 	struct worker *w = world_on(WORLD_CONTROL);
-	uint32_t slot = 0;
+	uint32_t slot = first_slot, end = first_slot + SLOTS_SEEN;
 	struct conv_node *cn;
 
-	while (slot < SLOTS_SEEN && (cn = conv_next(ct, &slot, SLOTS_SEEN - slot)) != NULL) {
+	while (slot < end && (cn = conv_next(ct, &slot, end - slot)) != NULL) {
 		if (((struct world_node *)cn)->life == 0)
 			explore_fail("a node that is not built was listed");
 		conv_put(w, cn);
@@ -456,45 +465,219 @@ birth_and_death(void)
 	world_off(w);
 }
 
+/* ---- e4: two timers are due, and somebody is inside one's node ---- */
+
+static struct world_node *other;
+
+static void
+e4_setup(void)
+{
+	struct worker *w = world_on(Q);
+	struct world_node *n[2];
+
+	n[0] = node = world_born(w, 1, 1);
+	n[1] = other = world_born(w, 2, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		if (conv_enter(w, &n[i]->cn) != CONV_IN)
+			explore_fail("nobody else is here");
+		conv_timer_set(w, &n[i]->cn, w->now_ms + 1);
+		conv_leave(w, &n[i]->cn);
+	}
+	world_off(w);
+}
+
+static void
+e4_owner(void)
+{
+	struct worker *w = world_on(Q);
+
+	turns(w, 1);
+	if (other->timers != 1)
+		explore_fail("a timer waited for another node's");
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+e4_check(void)
+{
+	turns(world_worker(Q), 1);
+	if (node->timers != 1 || other->timers != 1)
+		explore_fail("timers fired %u and %u times", node->timers, other->timers);
+	world_rest();
+}
+
+/* ---- e2_put_off: a deadline that is put off moves earlier ---- */
+
+static uint32_t base_ms;
+
+static void
+put_off_setup(void)
+{
+	struct worker *w = world_worker(R);
+
+	timer_setup();
+	base_ms = w->now_ms;
+	if (conv_enter(w, &node->cn) != CONV_IN)
+		explore_fail("nobody else is here");
+	conv_timer_set(w, &node->cn, base_ms + 2);
+	conv_timer_set(w, &node->cn, base_ms + 100); /* later: R looks at it at 2 nevertheless */
+	conv_leave(w, &node->cn);
+}
+
+static void
+put_off_mover(void)
+{
+	struct worker *w = world_on(Q);
+
+	if (conv_enter(w, &node->cn) == CONV_IN) {
+		conv_timer_set(w, &node->cn, base_ms + 4);
+		conv_leave(w, &node->cn);
+	}
+	world_off(w);
+}
+
+/* ---- kicks: two want one node to run ---- */
+
+static void
+kick_and_turn(unsigned i)
+{
+	struct worker *w = world_on(i);
+
+	conv_kick(w, &node->cn, NODE_KICK);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+kicks_r(void)
+{
+	kick_and_turn(R);
+}
+
+static void
+kicks_q(void)
+{
+	kick_and_turn(Q);
+}
+
+static void
+kicks_check(void)
+{
+	char fault[256] = "";
+
+	turns(world_worker(R), 1);
+	turns(world_worker(Q), 1);
+	if (conv_check(ct, fault, sizeof(fault)) != 0)
+		explore_fail("a kick was forgotten: %s", fault);
+	if (node->kicks == 0)
+		explore_fail("a kick was forgotten");
+	world_rest();
+}
+
+/* ---- g1: two are inside one node each, and want the other's to run ---- */
+
+static void
+g1_kick_other(struct worker *w, struct world_node *n, struct rte_mbuf *m)
+{
+	(void)m;
+	conv_kick(w, n == node ? &other->cn : &node->cn, NODE_KICK);
+}
+
+static void
+g1_setup(void)
+{
+	struct worker *w = world_on(R);
+
+	node = world_born(w, 1, 1);
+	other = world_born(w, 2, 2);
+	world_off(w);
+	world_on_input = g1_kick_other;
+}
+
+static void
+g1_r(void)
+{
+	struct worker *w = world_on(R);
+
+	world_input(w, 1, 1, 1);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+g1_q(void)
+{
+	struct worker *w = world_on(Q);
+
+	world_input(w, 2, 2, 2);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+g1_check(void)
+{
+	turns(world_worker(R), 1);
+	turns(world_worker(Q), 1);
+	if (node->kicks != 1 || other->kicks != 1)
+		explore_fail("kicked %u and %u times", node->kicks, other->kicks);
+	world_rest();
+}
+
 #define TWO(a, b)      .threads = 2, .thread = {a, b}
 #define THREE(a, b, c) .threads = 3, .thread = {a, b, c}
 
 const struct explore_scenario scenarios[] = {
-	{"a1", "found, closed, its slot used again for another tuple",
+	{"reuse", "found, closed, its slot used again for another tuple",
 		TWO(a1_receive, a1_close_and_reuse), .setup = setup_one,
 		.label = {"receive", "close"}, .check = a1_check,
 		.must_meet = {"pre_enter", "retire_pre_grace", "reclaim"}},
-	{"a2", "found, closed, the same tuple opened anew", TWO(a2_receive, a2_close_and_reopen),
-		.setup = setup_one, .label = {"receive", "close"}, .check = a2_check,
+	{"reopen", "found, closed, the same tuple opened anew",
+		TWO(a2_receive, a2_close_and_reopen), .setup = setup_one,
+		.label = {"receive", "close"}, .check = a2_check,
 		.must_meet = {"pre_enter", "close_pre_unhash"}},
 	{"backlog", "two workers bring packets for one node", TWO(backlog_r, backlog_q),
 		.setup = setup_one, .label = {"receive", "receive too"}, .check = backlog_check,
 		.must_meet = {"push", "drain"}},
 	{"death", "a node's last packet, and another at the same time", TWO(death_r, death_q),
 		.setup = death_setup, .label = {"receive", "receive too"}, .check = death_check,
-		.must_meet = {"mark dead", "push"}},
-	{"c7", "the first two packets of a tuple", TWO(publish_r, publish_q),
+		.must_meet = {"close_post_unhash", "push"}},
+	{"births", "the first two packets of a tuple", TWO(publish_r, publish_q),
 		.setup = publish_setup, .label = {"receive", "receive too"}, .check = publish_check,
 		.must_meet = {"pre_table_insert"}},
 	{"replace", "a node takes another's place while packets come", TWO(replace_r, replace_q),
 		.setup = replace_setup, .label = {"receive", "receive too"}, .check = replace_check,
-		.must_meet = {"mark dead"}},
-	{"timer_earlier", "a deadline moves earlier on another worker",
-		TWO(timer_owner, timer_mover), .setup = timer_setup, .label = {"owner", "mover"},
-		.check = timer_check, .must_meet = {"post timer", "timer_fire"}},
-	{"e1", "a timer fires while its node dies", TWO(timer_owner, timer_killer),
+		.must_meet = {"close_post_unhash"}},
+	{"e2", "a deadline moves earlier on another worker", TWO(timer_owner, timer_mover),
+		.setup = timer_setup, .label = {"owner", "mover"}, .check = timer_check,
+		.must_meet = {"post timer", "timer_fire"}},
+	{"e7", "a timer fires while its node dies", TWO(timer_owner, timer_killer),
 		.setup = timer_setup, .label = {"owner", "close"}, .check = timer_dead_check,
 		.must_meet = {"cancel"}},
+	{"e4", "two timers are due, and somebody is inside one's node", TWO(a1_receive, e4_owner),
+		.setup = e4_setup, .label = {"inside", "owner"}, .check = e4_check,
+		.must_meet = {"timer_ready", "timer_fire"}},
+	{"e2_put_off", "a timer is put off, and its deadline moves earlier",
+		TWO(timer_owner, put_off_mover), .setup = put_off_setup,
+		.label = {"owner", "mover"}, .check = timer_check,
+		.must_meet = {"put off", "look again"}},
+	{"kicks", "two want one node to run", TWO(kicks_r, kicks_q), .setup = setup_one,
+		.label = {"kick", "kick too"}, .check = kicks_check,
+		.must_meet = {"kick", "unlink kick"}},
+	{"g1", "two are inside one node each, and kick the other's", TWO(g1_r, g1_q),
+		.setup = g1_setup, .label = {"first", "second"}, .check = g1_check,
+		.must_meet = {"kick"}},
 	{"hangup", "control hangs up what is kicked and receives",
 		THREE(backlog_r, kicker, control_hangs_up), .setup = setup_one,
 		.label = {"receive", "kick", "control"}, .check = hangup_check,
 		.must_meet = {"post", "kick"}},
-	{"d3", "a handle outlives its conversation and its slot's next",
+	{"d1", "a handle outlives its conversation and its slot's next",
 		TWO(handle_user, a1_close_and_reuse), .setup = setup_one,
 		.label = {"control", "close"}, .check = world_rest,
 		.must_meet = {"get by handle", "reclaim"}},
 	{"listing", "the slab is walked while nodes come and go", TWO(lister, birth_and_death),
-		.setup = setup_one, .label = {"control", "worker"}, .check = world_rest,
-		.must_meet = {"mark listed", "look at generation"}},
+		.setup = listing_setup, .label = {"control", "worker"}, .check = world_rest,
+		.must_meet = {"mark listed", "look at generation", "get by handle"}},
 	{.name = NULL},
 };

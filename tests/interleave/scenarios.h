@@ -5,5 +5,7 @@
 
 #include "explore.h"
 
-/** All of them; the last has no name. */
-extern const struct explore_scenario scenarios[];
+/* The last of each has no name. */
+extern const struct explore_scenario scenarios[]; /* lib/conv with nodes of the tests' own */
+extern const struct explore_scenario hazards_calls[]; /* whole stacks: births */
+extern const struct explore_scenario hazards_reuse[]; /* whole stacks: found, closed, used again */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define NODES_MAX 8 /* few, so that slots are used again */
+#define SLOTS     16 /* more than ever live at once: those on top of a pool */
 #define TURNS     6 /* after a schedule: enough for grace periods and timers */
 
 struct test_net net;
@@ -58,6 +59,8 @@ node_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 	struct world_node *n = (struct world_node *)cn;
 
 	node_enter(n);
+	if (conv_dead(cn))
+		explore_fail("work for a dead node");
 	n->works++;
 	n->timers += (bits & NODE_TIMER) != 0;
 	n->kicks += (bits & NODE_KICK) != 0;
@@ -115,7 +118,6 @@ world_open(void)
 	};
 	int err = 0;
 
-	test_eal("interleave");
 	test_net_init(&net, WORLD_WORKERS + 1);
 	reclaim = reclaim_virtual_create(WORLD_WORKERS + 1, WORLD_WORKERS + 1, &err);
 	conf.reclaim = reclaim;
@@ -133,6 +135,38 @@ world_open(void)
 		reclaim->ops->join(reclaim, i);
 		reclaim->ops->offline(reclaim, i);
 	}
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t) * (void *const *)a, y = (uintptr_t) * (void *const *)b;
+
+	return x < y ? 1 : -1; /* what is put back last is taken first */
+}
+
+void
+world_sort_slots(struct conv_table *t)
+{
+	void *slot[SLOTS];
+
+	for (unsigned k = 0; k < NODE_KINDS; k++) {
+		if (rte_mempool_get_bulk(t->slab[k].mp, slot, SLOTS) != 0)
+			abort();
+		qsort(slot, SLOTS, sizeof(slot[0]), by_address);
+		rte_mempool_put_bulk(t->slab[k].mp, slot, SLOTS);
+	}
+}
+
+uint32_t
+world_next_slot(struct conv_table *t, enum node_kind kind)
+{
+	struct conv_node *cn;
+
+	if (rte_mempool_get(t->slab[kind].mp, (void **)&cn) != 0)
+		abort();
+	rte_mempool_put(t->slab[kind].mp, cn);
+	return conv_handle(t, cn).slot;
 }
 
 struct worker *
@@ -303,5 +337,6 @@ world_rest(void)
 	if (test_in_use(net.mp) != 0)
 		explore_fail("%u buffers are left", test_in_use(net.mp));
 	check_sum();
+	world_sort_slots(ct);
 	forget();
 }

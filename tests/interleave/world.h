@@ -31,10 +31,15 @@ extern struct test_net net;
 extern struct conv_table *ct;
 extern struct reclaim *reclaim;
 
-/** EAL, pools, table; once per program. */
+/** Pools and table; once per program, after EAL. */
 void world_open(void);
 /** All of it is at rest; else explore_fail. Used by every scenario's check. */
 void world_rest(void);
+
+/** Free slots are taken from the lowest on, whatever was before: so that schedules can be repeated. */
+void world_sort_slots(struct conv_table *t);
+/** The number, as handles have it, of the slot that is taken next; the one after it is taken then. */
+uint32_t world_next_slot(struct conv_table *t, enum node_kind kind);
 
 struct worker *world_worker(unsigned i);
 /** A thread of a scenario begins and ends as worker i: between, it is a reader whom the grace period waits for. */

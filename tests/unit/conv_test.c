@@ -411,8 +411,26 @@ test_handle_outlives_death(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		toy_turn(2000);
 	assert_int_equal(conv_live(ct, NODE_CONV), 1);
+	assert_null(conv_by_handle(ct, conv_handle(ct, cn))); /* D3 */
 	conv_put(&net.w[2], cn);
 	assert_int_equal(toy_count(EV_RETIRE), 1);
+}
+
+/** Hazard D10: no number that is cut to fewer bits names a slot. */
+static void
+test_handle_beyond_the_slots(void **state)
+{
+	struct worker *w = &net.w[0];
+	struct toy *t = toy_born(w, 1);
+	struct conv_handle h = conv_handle(ct, &t->cn);
+
+	(void)state;
+	assert_null(conv_by_handle(ct, (struct conv_handle){conv_slots(ct), h.gen}));
+	for (unsigned bit = 12; bit < 32; bit++)
+		assert_null(conv_by_handle(ct, (struct conv_handle){h.slot | 1u << bit, h.gen}));
+	for (unsigned bit = 0; bit < 32; bit++)
+		assert_null(conv_by_handle(ct, (struct conv_handle){h.slot, h.gen ^ 1u << bit}));
+	toy_die(w, t);
 }
 
 static void
@@ -460,6 +478,7 @@ main(void)
 		T(test_kick_from_inside),
 		T(test_hangup_from_control),
 		T(test_handle_outlives_death),
+		T(test_handle_beyond_the_slots),
 		T(test_listing),
 #undef T
 	};
