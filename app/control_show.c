@@ -224,7 +224,7 @@ int
 control_cmd_workers(struct control *ctl, const json_t *req, struct control_json *out)
 {
 	struct stack *s = ctl->conf.stack;
-	struct worker_counters c;
+	struct stack_worker_counters c;
 
 	if (json_object_get(req, "set") != NULL)
 		return control_fail(out, CONTROL_NOT_BUILT, "workers set: not built yet");

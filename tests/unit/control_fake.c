@@ -94,7 +94,7 @@ stack_control(struct stack *s)
 }
 
 struct worker *
-stack_worker(struct stack *s, unsigned w)
+stack_seat(struct stack *s, unsigned w)
 {
 	assert_true(w < 2);
 	return &control_fake_worker;
@@ -110,6 +110,25 @@ unsigned
 stack_workers(const struct stack *s)
 {
 	return 2;
+}
+
+unsigned
+stack_seats(const struct stack *s)
+{
+	return 2;
+}
+
+unsigned
+stack_worker_seats(const struct stack *s, unsigned w, uint8_t *ret)
+{
+	ret[0] = (uint8_t)w;
+	return 1;
+}
+
+bool
+stack_worker_up(const struct stack *s, unsigned w)
+{
+	return w < 2;
 }
 
 enum stack_spread
@@ -242,10 +261,29 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 }
 
 void
-stack_worker_counters(struct stack *s, unsigned w, struct worker_counters *ret)
+stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters *ret)
 {
+	assert_true(seat < 2);
+	*ret = control_fake.worker[seat];
+}
+
+void
+stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_counters *ret)
+{
+	const struct worker_counters *c = &control_fake.worker[w];
+
 	assert_true(w < 2);
-	*ret = control_fake.worker[w];
+	*ret = (struct stack_worker_counters){
+		.turns = c->turns,
+		.idle_turns = c->idle_turns,
+		.received = c->received,
+		.delivered = c->delivered,
+		.consumed = c->consumed,
+		.sent = c->sent,
+		.sleeps = 3,
+		.slept_us = 4000,
+		.seats_given = w,
+	};
 }
 
 struct listener *
