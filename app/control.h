@@ -33,6 +33,10 @@ struct control_conf {
 	const int *cores; /* of each worker (-1: anywhere); NULL: not known */
 	const struct control_ifc *ifcs; /* NULL: not known */
 	unsigned nifcs;
+	unsigned workers_max;
+	/** Have n workers run, 1 to workers_max, or say -errno. Must not wait. NULL: not for this daemon */
+	int (*workers_set)(void *arg, unsigned n);
+	void *arg;
 };
 
 /**

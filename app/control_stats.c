@@ -101,6 +101,7 @@ control_stats_conv(const struct stack_stats *st, struct control_json *out)
 	control_json_u64(out, "timers_moved_remote", c->timers_moved_remote);
 	control_json_u64(out, "oldest_batch_us", st->oldest_batch_us);
 	control_json_bool(out, "stalled", st->stalled);
+	control_json_u64(out, "stalls", st->stalls);
 	control_json_object_end(out);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
@@ -113,20 +114,25 @@ static int
 port_queues(struct port *p, const struct port_conf *conf, const struct rte_eth_dev_info *info,
 	char *fault, size_t len)
 {
+	bool tap = strcmp(info->driver_name, "net_tap") == 0;
 	uint16_t most = RTE_MIN(info->max_rx_queues, PORT_QUEUES_MAX);
 
+	/* At its start net_tap puts the descriptors of all queues, both ways, into a message that has room for
+	 * so many, and does not look whether they fit (DPDK 22.11, tap_mp_req_on_rxtx). */
+	if (tap)
+		most = RTE_MIN(most, RTE_MP_MAX_FD_NUM / 2);
 	if (conf->rx_queues > most) {
 		(void)snprintf(fault, len, "rx_queues: %u, but %s has at most %u", conf->rx_queues,
 			p->device, most);
 		return -EINVAL;
 	}
-	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->workers);
+	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->seats);
 	p->ntx = (uint16_t)RTE_MIN(
-		(unsigned)RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->senders);
+		(unsigned)RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->seats);
 	/* net_tap makes its queues in pairs. */
-	if (strcmp(info->driver_name, "net_tap") == 0)
+	if (tap)
 		p->ntx = p->nrx;
-	p->shared = p->ntx < conf->senders;
+	p->shared = p->ntx < conf->seats;
 	return 0;
 }
 
@@ -149,6 +155,25 @@ port_setup_queues(struct port *p, const struct port_conf *conf, const struct rte
 		err = rte_eth_tx_queue_setup(p->id, q, ntx, (unsigned)conf->socket_id, &tx);
 	}
 	return err == 0 ? 0 : port_fault(fault, len, err, "can't set up its queues");
+}
+
+/**
+ * Descriptors of queues to wait on. Only net_tap's are what they seem to be, readable as long as a frame waits.
+ * Others signal by interrupts, which would have to be armed and cleared around each sleep.
+ */
+static void
+port_wait_fds(struct port *p)
+{
+	for (uint16_t q = 0; q < p->nrx; q++)
+		p->wait_fd[q] = strcmp(p->driver, "net_tap") == 0
+			? rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, q)
+			: -1;
+}
+
+int
+port_wait_fd(const struct port *p, unsigned queue)
+{
+	return p->wait_fd[queue];
 }
 
 /** Receive what neighbour discovery needs; not all devices filter, or can be told. */
@@ -189,6 +214,7 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	if (err != 0)
 		return err;
 	port_offloads(p, &info, &ec);
+	ec.intr_conf.rxq = strcmp(p->driver, "net_tap") == 0; /* see port_wait_fds */
 	if (p->nrx > 1 && info.flow_type_rss_offloads != 0) {
 		ec.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		ec.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
@@ -206,6 +232,7 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	if (err != 0)
 		return port_fault(fault, len, err, "can't be started");
 	p->open = true;
+	port_wait_fds(p);
 	port_filters(p);
 	err = rte_eth_macaddr_get(p->id, &p->mac);
 	return err == 0 ? 0 : port_fault(fault, len, err, "has no MAC address");
@@ -228,14 +255,14 @@ port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n)
 }
 
 uint16_t
-port_tx(struct port *p, unsigned worker, struct rte_mbuf **m, uint16_t n)
+port_tx(struct port *p, unsigned seat, struct rte_mbuf **m, uint16_t n)
 {
-	uint16_t q = (uint16_t)(worker % p->ntx);
+	uint16_t q = (uint16_t)(seat % p->ntx);
 	uint16_t sent;
 
 	if (!p->shared)
 		return rte_eth_tx_burst(p->id, q, m, n);
-	/* Any queue whose token is free will do; the kernel or NIC may reorder what different workers send,
+	/* Any queue whose token is free will do; the kernel or NIC may reorder what different seats send,
 	 * as it may what different cores send. */
 	for (unsigned tries = 0; !rte_spinlock_trylock(&p->token[q]); tries++) {
 		q = (uint16_t)((q + 1) % p->ntx);

@@ -263,6 +263,12 @@ stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_cou
 
 	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
 		to[i] = from[i];
+	if (stack_worker_up(s, w)) {
+		uint64_t joined_us =
+			atomic_load_explicit(&s->threads[w].joined_us, memory_order_relaxed);
+
+		ret->up_us += s->conf.io.now_us(s->conf.io.arg) - joined_us;
+	}
 }
 
 static void

@@ -162,17 +162,22 @@ stack_worker_seats(const struct stack *s, unsigned w, uint8_t *ret)
 int
 stack_worker_join(struct stack *s, unsigned w)
 {
+	struct stack_thread *t = &s->threads[w];
 	int err = s->reclaim->ops->join(s->reclaim, w);
 
+	if (err != 0)
+		return err;
+	atomic_store_explicit(
+		&t->joined_us, s->conf.io.now_us(s->conf.io.arg), memory_order_relaxed);
 	/* Release: pairs with stack_worker_up. */
-	if (err == 0)
-		atomic_store_explicit(&s->threads[w].up, true, memory_order_release);
-	return err;
+	atomic_store_explicit(&t->up, true, memory_order_release);
+	return 0;
 }
 
 void
 stack_worker_leave(struct stack *s, unsigned w)
 {
+	struct stack_thread *t = &s->threads[w];
 	unsigned lcore = rte_lcore_id();
 
 	/* Buffers that this thread keeps at hand are of use to others now. */
@@ -180,7 +185,9 @@ stack_worker_leave(struct stack *s, unsigned w)
 		rte_mempool_cache_flush(rte_mempool_default_cache(s->mp, lcore), s->mp);
 		rte_mempool_cache_flush(rte_mempool_default_cache(s->mp_small, lcore), s->mp_small);
 	}
-	atomic_store_explicit(&s->threads[w].up, false, memory_order_release);
+	t->c.up_us += s->conf.io.now_us(s->conf.io.arg) -
+		atomic_load_explicit(&t->joined_us, memory_order_relaxed);
+	atomic_store_explicit(&t->up, false, memory_order_release);
 	s->reclaim->ops->leave(s->reclaim, w);
 }
 

@@ -179,7 +179,8 @@ void stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters 
 struct stack_worker_counters {
 	uint64_t turns, idle_turns;
 	uint64_t received, delivered, consumed, sent;
-	uint64_t sleeps, slept_us;
+	uint64_t sleeps, slept_us; /* up_us - slept_us: what it had of its core, or wanted */
+	uint64_t up_us; /* since it joined; over all times that it did */
 	uint64_t seats_given; /* seats that it has handed to others */
 };
 /** A copy. Any thread. */

@@ -36,6 +36,7 @@ struct stack_thread {
 	unsigned nseats;
 	uint8_t seats[WORKER_MAX];
 	uint64_t asleep_since_us;
+	_Atomic uint64_t joined_us;
 	_Atomic bool up; /* joined */
 	/* Control thread: when it last saw a turn end. */
 	uint64_t watch_turns, watch_us;

@@ -56,6 +56,15 @@ control_fake_add(uint32_t slot, uint8_t proto)
 	return c;
 }
 
+static int
+control_fake_workers_set(void *arg, unsigned n)
+{
+	assert_ptr_equal(arg, &control_fake);
+	assert_in_range(n, 1, 4);
+	control_fake.workers_set = n;
+	return 0;
+}
+
 struct control_conf
 control_fake_conf(const char *path)
 {
@@ -69,7 +78,10 @@ control_fake_conf(const char *path)
 		.start_us = 0,
 		.cores = cores,
 		.ifcs = ifcs,
-		.nifcs = 1};
+		.nifcs = 1,
+		.workers_max = 4,
+		.workers_set = control_fake_workers_set,
+		.arg = &control_fake};
 }
 
 /* ---- what the product calls ---- */
@@ -115,14 +127,17 @@ stack_workers(const struct stack *s)
 unsigned
 stack_seats(const struct stack *s)
 {
-	return 2;
+	return 3;
 }
 
 unsigned
 stack_worker_seats(const struct stack *s, unsigned w, uint8_t *ret)
 {
+	/* Worker 0 has 0 and 2, worker 1 has 1. */
+	assert_true(w < 2);
 	ret[0] = (uint8_t)w;
-	return 1;
+	ret[1] = 2;
+	return w == 0 ? 2 : 1;
 }
 
 bool
@@ -263,7 +278,7 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 void
 stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters *ret)
 {
-	assert_true(seat < 2);
+	assert_true(seat < 3);
 	*ret = control_fake.worker[seat];
 }
 
@@ -282,6 +297,7 @@ stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_cou
 		.sent = c->sent,
 		.sleeps = 3,
 		.slept_us = 4000,
+		.up_us = 10000,
 		.seats_given = w,
 	};
 }
