@@ -125,7 +125,7 @@ KEYS(config_workers,
 		.def = "\"auto\"",
 		.help = "Who gets a received packet. rss: the worker of its queue. flow: the worker that its "
 			"tuple's hash names, order kept per conversation. auto: rss where every port has a "
-			"queue per worker, else flow. packet: consecutive packets go to different workers, or "
+			"queue for each of workers.max, else flow. packet: consecutive packets go to different workers, or "
 			"seats of theirs, on purpose."},
 	{.name = "idle",
 		.type = &config_type_enum,

@@ -29,15 +29,6 @@ seat_owner(const struct stack_seat *seat)
 	return atomic_load_explicit(&seat->owner, memory_order_acquire);
 }
 
-/** Both seats are served by this thread, or were a moment ago. */
-bool
-stack_seat_near(const struct stack_seat *seat, unsigned other)
-{
-	/* Relaxed: a hint. */
-	return atomic_load_explicit(&seat->s->seats[other].owner, memory_order_relaxed) ==
-		atomic_load_explicit(&seat->owner, memory_order_relaxed);
-}
-
 static uint32_t
 seat_wanted(const struct stack_seat *seat)
 {
@@ -106,28 +97,12 @@ stack_thread_seats(struct stack *s, unsigned number)
 	}
 }
 
-/** rss where every interface has a queue for each worker, else flow, if the choice is ours. */
-void
-stack_spread_choose(struct stack *s)
-{
-	enum stack_spread spread = s->conf.spread;
-
-	if (spread == STACK_SPREAD_AUTO) {
-		spread = STACK_SPREAD_RSS;
-		for (unsigned i = 0; i < s->nifcs; i++)
-			if (s->ifcs[i].queues < s->workers)
-				spread = STACK_SPREAD_FLOW;
-	}
-	atomic_store_explicit(&s->spread, spread, memory_order_relaxed); /* see stack_spread_now */
-}
-
 int
 stack_workers_set(struct stack *s, unsigned n)
 {
 	if (n == 0 || n > s->conf.seats)
 		return -EINVAL;
 	s->workers = n;
-	stack_spread_choose(s);
 	for (unsigned i = 0; i < s->conf.seats; i++)
 		atomic_store_explicit(&s->seats[i].wanted, i % n, memory_order_relaxed);
 	stack_hands_move(s);

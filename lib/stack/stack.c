@@ -292,7 +292,14 @@ stack_start(struct stack *s)
 {
 	if (s->nifcs == 0)
 		return -EINVAL;
-	stack_spread_choose(s);
+	s->spread = s->conf.spread;
+	if (s->spread == STACK_SPREAD_AUTO) {
+		/* For good: with another way, later packets of a conversation could overtake what stands in a ring. */
+		s->spread = STACK_SPREAD_RSS;
+		for (unsigned i = 0; i < s->nifcs; i++)
+			if (s->ifcs[i].queues < s->conf.seats)
+				s->spread = STACK_SPREAD_FLOW;
+	}
 	s->started = true;
 	return 0;
 }
@@ -343,7 +350,7 @@ stack_seats(const struct stack *s)
 enum stack_spread
 stack_spread(const struct stack *s)
 {
-	return stack_spread_now(s);
+	return s->spread;
 }
 
 /** Bytes of one packet buffer. Without huge pages none may cross a page (rte_mempool_op_calc_mem_size_helper). */

@@ -27,7 +27,7 @@ struct stack;
 
 /** Who gets a received packet (product.md, workers.spread). */
 enum stack_spread {
-	STACK_SPREAD_AUTO, /* rss where every interface has a queue per worker, else flow */
+	STACK_SPREAD_AUTO, /* rss where every interface has a queue per seat, else flow */
 	STACK_SPREAD_RSS, /* the seat that has its queue */
 	STACK_SPREAD_FLOW, /* by tuple hash, through bounded rings; order kept per conversation */
 	STACK_SPREAD_PACKET, /* consecutive packets go to different seats, on purpose */

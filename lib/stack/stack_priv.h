@@ -50,7 +50,7 @@ struct stack_ifc {
 struct stack {
 	struct stack_conf conf;
 	char name[16];
-	_Atomic uint32_t spread; /* enum stack_spread */
+	enum stack_spread spread;
 	struct key_secret hash; /* of keys: arriving packets and the table use the same */
 	struct reclaim *reclaim;
 	struct conv_table *convs;
@@ -81,18 +81,9 @@ stack_control_worker(struct stack *s)
 	return &s->seats[s->conf.seats].w;
 }
 
-static inline enum stack_spread
-stack_spread_now(const struct stack *s)
-{
-	/* Relaxed: a way to choose seats; any packet may be processed by any of them. */
-	return (enum stack_spread)atomic_load_explicit(&s->spread, memory_order_relaxed);
-}
-
 /* seat.c */
 void stack_seats_init(struct stack *s);
 void stack_thread_seats(struct stack *s, unsigned number);
 void stack_seat_wake(struct stack *s, unsigned seat);
-bool stack_seat_near(const struct stack_seat *seat, unsigned other);
-void stack_spread_choose(struct stack *s);
 
 void stack_icmp_miss(struct worker *w, struct rte_mbuf *m);

@@ -5,17 +5,14 @@
  */
 #include "stack_priv.h"
 
-/** Which seat is to process a packet. By flow, those of one worker are as good as one: no ring between them. */
+/** Which seat is to process a packet: whoever serves it, so the order of a conversation stays when seats change hands. */
 static unsigned
 spread_to(struct stack_seat *seat, enum stack_spread spread, struct rte_mbuf *m)
 {
 	struct stack *s = seat->s;
-	unsigned to;
 
-	if (spread == STACK_SPREAD_FLOW) {
-		to = (unsigned)((uint64_t)pkt_of(m)->hash * s->conf.seats >> 32);
-		return stack_seat_near(seat, to) ? seat->w.id : to;
-	}
+	if (spread == STACK_SPREAD_FLOW)
+		return (unsigned)((uint64_t)pkt_of(m)->hash * s->conf.seats >> 32);
 	if (++seat->next >= s->conf.seats)
 		seat->next = 0;
 	return seat->next;
@@ -44,7 +41,7 @@ stack_spread_burst(struct stack_seat *seat, struct rte_mbuf **m, unsigned n)
 {
 	struct rte_mbuf *for_s[WORKER_MAX][WORKER_BURST];
 	uint8_t count[WORKER_MAX] = {0};
-	enum stack_spread spread = stack_spread_now(seat->s);
+	enum stack_spread spread = seat->s->spread;
 	unsigned mine = 0;
 
 	if (spread == STACK_SPREAD_RSS || seat->s->conf.seats == 1)
