@@ -21,6 +21,8 @@ struct control_ifc {
 	const char *device; /* as configured */
 	const char *driver;
 	unsigned rx_queues, tx_queues;
+	const _Atomic uint64_t
+		*tx_refused; /* frames that a shared transmit queue had no room for */
 };
 
 /** All that is pointed to must outlive the control. */

@@ -212,6 +212,10 @@ control_interface(struct control *ctl, unsigned ifc, struct control_json *out)
 	control_json_u64(out, "rx_bytes", info.rx_bytes);
 	control_json_u64(out, "tx_packets", info.tx_packets);
 	control_json_u64(out, "tx_bytes", info.tx_bytes);
+	if (ctl->conf.ifcs != NULL && ifc < ctl->conf.nifcs &&
+		ctl->conf.ifcs[ifc].tx_refused != NULL)
+		control_json_u64(out, "tx_refused",
+			atomic_load_explicit(ctl->conf.ifcs[ifc].tx_refused, memory_order_relaxed));
 	control_json_object_end(out);
 }
 

@@ -229,8 +229,8 @@ daemon_interface(struct daemon *d, unsigned i)
 		daemon_fault(d, path, "can't be added: %s", strerror(-err));
 		return err;
 	}
-	d->control_ifcs[i] = (struct control_ifc){
-		ci->device, d->ports[i].driver, d->ports[i].nrx, d->ports[i].ntx};
+	d->control_ifcs[i] = (struct control_ifc){ci->device, d->ports[i].driver, d->ports[i].nrx,
+		d->ports[i].ntx, &d->ports[i].tx_refused};
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "port.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,11 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
-#define RX_DESC 1024
-#define TX_DESC 1024
+#define RX_DESC     1024
+#define TX_DESC     1024
+#define PORT_RING   1024 /* frames that wait for a shared transmit queue */
+#define PORT_BURST  64
+#define PORT_ROUNDS 4 /* bursts that a worker sends for others before it goes on */
 
 static const struct {
 	uint64_t bit;
@@ -150,10 +154,8 @@ port_setup_queues(struct port *p, const struct port_conf *conf, const struct rte
 	for (uint16_t q = 0; err == 0 && q < p->nrx; q++)
 		err = rte_eth_rx_queue_setup(
 			p->id, q, nrx, (unsigned)conf->socket_id, &rx, conf->mp);
-	for (uint16_t q = 0; err == 0 && q < p->ntx; q++) {
-		rte_spinlock_init(&p->token[q]);
+	for (uint16_t q = 0; err == 0 && q < p->ntx; q++)
 		err = rte_eth_tx_queue_setup(p->id, q, ntx, (unsigned)conf->socket_id, &tx);
-	}
 	return err == 0 ? 0 : port_fault(fault, len, err, "can't set up its queues");
 }
 
@@ -182,6 +184,22 @@ port_filters(struct port *p)
 {
 	if (rte_eth_allmulticast_enable(p->id) != 0)
 		(void)rte_eth_promiscuous_enable(p->id);
+}
+
+static int
+port_share(struct port *p, const struct port_conf *conf, char *fault, size_t len)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	for (uint16_t q = 0; p->shared && q < p->ntx; q++) {
+		(void)snprintf(name, sizeof(name), "convd_p%u_t%u", p->id, q);
+		rte_spinlock_init(&p->token[q]);
+		p->ring[q] = rte_ring_create(
+			name, PORT_RING, conf->socket_id, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+		if (p->ring[q] == NULL)
+			return port_fault(fault, len, -rte_errno, "has no memory for its queues");
+	}
+	return 0;
 }
 
 static int
@@ -226,6 +244,8 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	err = port_set_mtu(p, conf, fault, len);
 	if (err == 0)
 		err = port_setup_queues(p, conf, &info, &ec, fault, len);
+	if (err == 0)
+		err = port_share(p, conf, fault, len);
 	if (err != 0)
 		return err;
 	err = rte_eth_dev_start(p->id);
@@ -238,9 +258,23 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	return err == 0 ? 0 : port_fault(fault, len, err, "has no MAC address");
 }
 
+static void
+port_rings_free(struct port *p)
+{
+	struct rte_mbuf *m;
+
+	for (uint16_t q = 0; q < p->ntx; q++) {
+		while (p->ring[q] != NULL && rte_ring_dequeue(p->ring[q], (void **)&m) == 0)
+			rte_pktmbuf_free(m);
+		rte_ring_free(p->ring[q]);
+		p->ring[q] = NULL;
+	}
+}
+
 void
 port_close(struct port *p)
 {
+	port_rings_free(p);
 	if (!p->open)
 		return;
 	p->open = false;
@@ -254,24 +288,66 @@ port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n)
 	return rte_eth_rx_burst(p->id, (uint16_t)queue, m, n);
 }
 
+/**
+ * Send what is in a shared queue's ring, if nobody else is at it, and for so many rounds.
+ *
+ * Nobody waits for the token, and nothing is left behind: frames are in the ring before the token is tried, and who had it
+ * looks at the ring again after letting go. Sequentially consistent fences: one of the two sees the other. What
+ * is left after the last round is sent in somebody's next turn, the latest in this worker's (port_flush).
+ */
+static void
+port_drain(struct port *p, uint16_t q)
+{
+	struct rte_mbuf *m[PORT_BURST];
+	unsigned n, sent;
+
+	for (unsigned rounds = 0; rounds < PORT_ROUNDS; rounds++) {
+		atomic_thread_fence(memory_order_seq_cst);
+		if (rte_ring_empty(p->ring[q]) || !rte_spinlock_trylock(&p->token[q]))
+			return;
+		n = rte_ring_sc_dequeue_burst(p->ring[q], (void **)m, PORT_BURST, NULL);
+		sent = rte_eth_tx_burst(p->id, q, m, (uint16_t)n);
+		rte_spinlock_unlock(&p->token[q]);
+		if (sent == n)
+			continue;
+		/* Relaxed: a count. */
+		atomic_fetch_add_explicit(&p->tx_refused, n - sent, memory_order_relaxed);
+		rte_pktmbuf_free_bulk(&m[sent], n - sent);
+	}
+}
+
+/** Into the ring; when it is full, help, or let others. */
+static void
+port_tx_shared(struct port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
+{
+	for (;;) {
+		unsigned done = rte_ring_enqueue_burst(p->ring[q], (void **)m, n, NULL);
+
+		port_drain(p, q);
+		m += done;
+		n -= (uint16_t)done;
+		if (n == 0)
+			return;
+		(void)sched_yield();
+	}
+}
+
 uint16_t
 port_tx(struct port *p, unsigned seat, struct rte_mbuf **m, uint16_t n)
 {
 	uint16_t q = (uint16_t)(seat % p->ntx);
-	uint16_t sent;
 
 	if (!p->shared)
 		return rte_eth_tx_burst(p->id, q, m, n);
-	/* Any queue whose token is free will do; the kernel or NIC may reorder what different seats send,
-	 * as it may what different cores send. */
-	for (unsigned tries = 0; !rte_spinlock_trylock(&p->token[q]); tries++) {
-		q = (uint16_t)((q + 1) % p->ntx);
-		if (tries > 2u * p->ntx)
-			rte_pause();
-	}
-	sent = rte_eth_tx_burst(p->id, q, m, n);
-	rte_spinlock_unlock(&p->token[q]);
-	return sent;
+	port_tx_shared(p, q, m, n);
+	return n;
+}
+
+void
+port_flush(struct port *p)
+{
+	for (uint16_t q = 0; p->shared && q < p->ntx; q++)
+		port_drain(p, q);
 }
 
 bool

@@ -6,12 +6,14 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 #include <rte_spinlock.h>
 
 #include "ip.h"
@@ -39,8 +41,10 @@ struct port {
 	char off_why[160]; /* offloads that are off, and why */
 	int wait_fd[PORT_QUEUES_MAX]; /* of receive queues; -1: has none */
 	bool up;
-	rte_spinlock_t token[PORT_QUEUES_MAX]; /* of transmit queues that seats share */
-	bool shared; /* fewer transmit queues than seats */
+	bool shared; /* fewer transmit queues than seats: frames go through rings, and who gets the token sends */
+	struct rte_ring *ring[PORT_QUEUES_MAX];
+	rte_spinlock_t token[PORT_QUEUES_MAX];
+	_Atomic uint64_t tx_refused; /* frames that the device had no room for, behind a ring */
 };
 
 /** Make EAL know the device of a configuration's string. @return 0, or -errno with one line in fault */
@@ -56,5 +60,7 @@ int port_wait_fd(const struct port *p, unsigned queue);
 uint16_t port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n);
 /** Send n frames from a seat; takes ownership of as many as it returns. */
 uint16_t port_tx(struct port *p, unsigned seat, struct rte_mbuf **m, uint16_t n);
+/** Send what waits in rings for want of somebody to send it. Workers, once per turn. */
+void port_flush(struct port *p);
 /** Look at the link; true if it has changed since last time. Control thread. */
 bool port_link_changed(struct port *p);

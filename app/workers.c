@@ -136,12 +136,16 @@ worker_main(void *arg)
 {
 	struct daemon_worker *w = arg;
 	struct stack *s = w->d->stack;
+	unsigned n;
 
 	if (stack_worker_join(s, w->number) != 0)
 		return -1;
 	/* Relaxed: only the value matters; what came before the stop is ordered by the join. */
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		if (stack_turn(s, w->number) > 0) {
+		n = stack_turn(s, w->number);
+		for (unsigned p = 0; p < w->d->c->ninterfaces; p++)
+			port_flush(&w->d->ports[p]);
+		if (n > 0) {
 			w->idle = 0;
 			w->idle_since_us = 0;
 		} else {

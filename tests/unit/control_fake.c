@@ -69,7 +69,9 @@ struct control_conf
 control_fake_conf(const char *path)
 {
 	static const int cores[] = {0, -1};
-	static const struct control_ifc ifcs[] = {{"net_tap0,iface=convd0", "net_tap", 2, 2}};
+	static _Atomic uint64_t refused = 5;
+	static const struct control_ifc ifcs[] = {
+		{"net_tap0,iface=convd0", "net_tap", 2, 2, &refused}};
 
 	return (struct control_conf){.stack = (struct stack *)&control_fake_stack,
 		.path = path,

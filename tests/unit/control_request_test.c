@@ -594,6 +594,7 @@ interfaces_and_workers(void **state)
 	address = json_array_get(json_object_get(row, "addresses"), 1);
 	assert_string_equal(str(address, "address"), "fd00::2/64");
 	assert_string_equal(str(address, "state"), "tentative");
+	assert_int_equal(num(row, "tx_refused"), 5);
 	json_decref(answer);
 
 	control_fake.worker[0].turns = 10;
