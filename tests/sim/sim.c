@@ -159,7 +159,7 @@ host_stack(struct sim_host *h, uint16_t mtu)
 		.seed = sim_random(h->sim),
 		.virtual_workers = true,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {sim_rx, sim_tx, sim_clock, h},
+		.io = {sim_rx, sim_tx, sim_clock, h, NULL},
 	};
 	struct stack *s;
 	int err = 0;
