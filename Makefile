@@ -9,12 +9,13 @@ MINUTES ?= 0
 ONLY ?=
 MB ?= 1000
 RUNS ?= 10
+CHANGES ?= 100
 SEED ?= 1
 ROWS ?= 20
 SECONDS ?= 60
 BOUND ?= 3
 
-.PHONY: help run test build lint sim sim-plots spray bulk linux mutants asan tsan install rfc bench interleave torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk workers linux mutants asan tsan install rfc bench interleave torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -25,6 +26,7 @@ help:
 	@echo "make sim-plots   throughput, retransmissions and fairness: tables, CSV, PNG in $(BUILD)/"
 	@echo "make spray       real clients against 4 workers with spread packet (COUNT=$(COUNT))"
 	@echo "make bulk        much data over one connection: echo, chargen, discard (MB=$(MB))"
+	@echo "make workers     workers come and go, in each spread, under 500 conversations and a stream (CHANGES=$(CHANGES) SEED=$(SEED))"
 	@echo "make linux       beside the kernel's stack, behind the same bad links: echo and bulk (RUNS=$(RUNS))"
 	@echo "make rfc         docs/rfc.md: does all that it names run, and would it notice (ROWS=$(ROWS) SEED=$(SEED))"
 	@echo "make mutants     change the code of lib/tcp and lib/ip in COUNT places, and see who notices (SEED, ONLY, MINUTES)"
@@ -74,6 +76,10 @@ spray: build
 bulk: build
 	@scripts/deps.sh test
 	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/bulk.sh $(MB)
+
+workers: build
+	@scripts/deps.sh test
+	@CONVD_BUILD=$(abspath $(BUILD)) tests/smoke/workers.sh $(CHANGES) $(SEED)
 
 linux: build
 	@scripts/deps.sh test

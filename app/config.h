@@ -26,7 +26,7 @@ struct config_eal {
 /** What a worker does while there is nothing to do. */
 enum config_idle {
 	CONFIG_IDLE_POLL, /* polls on */
-	CONFIG_IDLE_ADAPTIVE, /* sleeps until a packet or a timer (not built yet) */
+	CONFIG_IDLE_ADAPTIVE, /* sleeps until a packet or a timer */
 };
 
 struct config_workers {

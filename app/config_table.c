@@ -109,7 +109,7 @@ KEYS(config_workers,
 		.max = WORKER_MAX,
 		.late = true,
 		.unit = "workers",
-		.help = "Most workers ever. Default: workers.count."},
+		.help = "Most workers ever (convctl workers set). Default: workers.count."},
 	{.name = "cores",
 		.type = &config_type_cpus,
 		ARRAY(config_workers, cores),
@@ -125,15 +125,16 @@ KEYS(config_workers,
 		.def = "\"auto\"",
 		.help = "Who gets a received packet. rss: the worker of its queue. flow: the worker that its "
 			"tuple's hash names, order kept per conversation. auto: rss where every port has a "
-			"queue per worker, else flow. packet: consecutive packets go to different workers on "
-			"purpose."},
+			"queue for each of workers.max, else flow. packet: consecutive packets go to different workers, or "
+			"seats of theirs, on purpose."},
 	{.name = "idle",
 		.type = &config_type_enum,
 		FIELD(config_workers, idle),
 		.words = config_idles,
-		.def = "\"poll\"",
-		.help = "What a worker without work does. poll: looks again. adaptive: sleeps until a packet "
-			"or a timer."});
+		.def = "\"adaptive\"",
+		.help = "What a worker without work does. adaptive: sleeps until a packet, a timer or another "
+			"worker wants it; where a port has nothing to wait on, it looks again within 1 ms. "
+			"poll: looks again within 50 us."});
 
 static const struct config_key config_own = {
 	.type = &config_type_own,
@@ -165,7 +166,7 @@ KEYS(config_interface,
 		.words = config_auto,
 		.def = "\"auto\"",
 		.unit = "queues",
-		.help = "Receive queues. auto: as many as the device has, at most one per worker."},
+		.help = "Receive queues. auto: as many as the device has, at most one for each of workers.max."},
 	{.name = "mtu",
 		.type = &config_type_uint,
 		FIELD(config_interface, mtu),

@@ -15,7 +15,6 @@ struct config_unbuilt_key {
 };
 
 static const struct config_unbuilt_key config_unbuilt_keys[] = {
-	{"workers.idle", "adaptive", "\"poll\""},
 	{"listeners[].service", "proxy", NULL},
 	{"listeners[].service", "unix", NULL},
 	{"control.metrics", NULL, NULL},

@@ -21,6 +21,8 @@ struct control_ifc {
 	const char *device; /* as configured */
 	const char *driver;
 	unsigned rx_queues, tx_queues;
+	const _Atomic uint64_t
+		*tx_refused; /* frames that a shared transmit queue had no room for */
 };
 
 /** All that is pointed to must outlive the control. */
@@ -33,6 +35,10 @@ struct control_conf {
 	const int *cores; /* of each worker (-1: anywhere); NULL: not known */
 	const struct control_ifc *ifcs; /* NULL: not known */
 	unsigned nifcs;
+	unsigned workers_max;
+	/** Have n workers run, 1 to workers_max, or say -errno. Must not wait. NULL: not for this daemon */
+	int (*workers_set)(void *arg, unsigned n);
+	void *arg;
 };
 
 /**

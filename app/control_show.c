@@ -32,6 +32,13 @@ control_status_counts(const struct stack_stats *st, struct control_json *out)
 	control_json_u64(out, "held", st->held);
 	control_json_bool(out, "reclaim_stalled", st->stalled);
 	control_json_u64(out, "oldest_batch_us", st->oldest_batch_us);
+	control_json_u64(out, "stuck_us", st->stuck_us);
+	control_json_i64(out, "stuck_worker", st->stuck_us > 0 ? (int64_t)st->stuck_worker : -1);
+	control_json_u64(out, "stalls", st->stalls);
+	control_json_u64(out, "get_failed", st->conv.get_failed);
+	control_json_u64(out, "recheck_failed", st->conv.recheck_failed);
+	control_json_u64(out, "backlog_pushes", st->conv.backlog_pushes);
+	control_json_u64(out, "backlog_full", st->conv.backlog_full);
 }
 
 int
@@ -53,6 +60,7 @@ control_cmd_status(struct control *ctl, const json_t *req, struct control_json *
 	control_json_u64(out, "uptime_us", control_now_us() - ctl->conf.start_us);
 	control_json_str(out, "config", ctl->conf.config);
 	control_json_u64(out, "workers", stack_workers(s));
+	control_json_u64(out, "workers_max", stack_seats(s));
 	control_json_str(out, "spread", stack_spread_name(stack_spread(s)));
 	control_json_u64(out, "interfaces", ip_ifc_count(stack_ip(s)));
 	control_json_u64(out, "listeners", listeners);
@@ -204,6 +212,10 @@ control_interface(struct control *ctl, unsigned ifc, struct control_json *out)
 	control_json_u64(out, "rx_bytes", info.rx_bytes);
 	control_json_u64(out, "tx_packets", info.tx_packets);
 	control_json_u64(out, "tx_bytes", info.tx_bytes);
+	if (ctl->conf.ifcs != NULL && ifc < ctl->conf.nifcs &&
+		ctl->conf.ifcs[ifc].tx_refused != NULL)
+		control_json_u64(out, "tx_refused",
+			atomic_load_explicit(ctl->conf.ifcs[ifc].tx_refused, memory_order_relaxed));
 	control_json_object_end(out);
 }
 
@@ -220,29 +232,60 @@ control_cmd_interfaces(struct control *ctl, const json_t *req, struct control_js
 	return 0;
 }
 
+static void
+control_worker(struct control *ctl, unsigned number, struct control_json *out)
+{
+	struct stack_worker_counters c;
+	uint8_t seats[WORKER_MAX];
+	unsigned nseats = stack_worker_seats(ctl->conf.stack, number, seats);
+
+	stack_worker_counters(ctl->conf.stack, number, &c);
+	control_json_object(out, NULL);
+	control_json_u64(out, "worker", number);
+	if (ctl->conf.cores != NULL)
+		control_json_i64(out, "core", ctl->conf.cores[number]);
+	control_json_array(out, "seats");
+	for (unsigned i = 0; i < nseats; i++)
+		control_json_u64(out, NULL, seats[i]);
+	control_json_array_end(out);
+	control_json_u64(out, "turns", c.turns);
+	control_json_u64(out, "idle_turns", c.idle_turns);
+	control_json_u64(out, "up_us", c.up_us);
+	control_json_u64(out, "sleeps", c.sleeps);
+	control_json_u64(out, "slept_us", c.slept_us);
+	control_json_u64(out, "received", c.received);
+	control_json_u64(out, "delivered", c.delivered);
+	control_json_u64(out, "consumed", c.consumed);
+	control_json_u64(out, "sent", c.sent);
+	control_json_u64(out, "seats_given", c.seats_given);
+	control_json_object_end(out);
+}
+
+static int
+control_workers_set(struct control *ctl, json_int_t n, struct control_json *out)
+{
+	if (ctl->conf.workers_set == NULL)
+		return control_fail(out, CONTROL_INVALID, "workers set: not here");
+	if (n < 1 || n > ctl->conf.workers_max ||
+		ctl->conf.workers_set(ctl->conf.arg, (unsigned)n) != 0)
+		return control_fail(out, CONTROL_INVALID,
+			"workers set: %" JSON_INTEGER_FORMAT " is not in 1-%u (workers.max)", n,
+			ctl->conf.workers_max);
+	return 0;
+}
+
 int
 control_cmd_workers(struct control *ctl, const json_t *req, struct control_json *out)
 {
+	const json_t *set = json_object_get(req, "set");
 	struct stack *s = ctl->conf.stack;
-	struct worker_counters c;
 
-	if (json_object_get(req, "set") != NULL)
-		return control_fail(out, CONTROL_NOT_BUILT, "workers set: not built yet");
+	if (set != NULL && control_workers_set(ctl, json_integer_value(set), out) != 0)
+		return -1;
 	control_json_array(out, "workers");
-	for (unsigned w = 0; w < stack_workers(s); w++) {
-		stack_worker_counters(s, w, &c);
-		control_json_object(out, NULL);
-		control_json_u64(out, "worker", w);
-		if (ctl->conf.cores != NULL)
-			control_json_i64(out, "core", ctl->conf.cores[w]);
-		control_json_u64(out, "turns", c.turns);
-		control_json_u64(out, "idle_turns", c.idle_turns);
-		control_json_u64(out, "received", c.received);
-		control_json_u64(out, "delivered", c.delivered);
-		control_json_u64(out, "consumed", c.consumed);
-		control_json_u64(out, "sent", c.sent);
-		control_json_object_end(out);
-	}
+	for (unsigned w = 0; w < stack_seats(s); w++)
+		if (w < stack_workers(s) || stack_worker_up(s, w))
+			control_worker(ctl, w, out);
 	control_json_array_end(out);
 	return 0;
 }

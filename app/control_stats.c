@@ -51,10 +51,10 @@ control_stats_workers(struct stack *s, struct control_json *out)
 	struct worker_counters c;
 
 	control_json_array(out, "workers");
-	for (unsigned w = 0; w < stack_workers(s); w++) {
-		stack_worker_counters(s, w, &c);
+	for (unsigned i = 0; i < stack_seats(s); i++) {
+		stack_seat_counters(s, i, &c);
 		control_json_object(out, NULL);
-		control_json_u64(out, "worker", w);
+		control_json_u64(out, "worker", i);
 		control_stats_sum(&c, false, out);
 		control_json_u64(out, "held_in", c.held_in);
 		control_json_u64(out, "held_out", c.held_out);
@@ -101,13 +101,14 @@ control_stats_conv(const struct stack_stats *st, struct control_json *out)
 	control_json_u64(out, "timers_moved_remote", c->timers_moved_remote);
 	control_json_u64(out, "oldest_batch_us", st->oldest_batch_us);
 	control_json_bool(out, "stalled", st->stalled);
+	control_json_u64(out, "stalls", st->stalls);
 	control_json_object_end(out);
 }
 
 static void
 control_stats_protocols(struct stack *s, struct control_json *out)
 {
-	const struct worker *w = stack_worker(s, 0);
+	const struct worker *w = stack_seat(s, 0);
 
 	control_json_object(out, "tcp");
 	if (tcp_proto.stats != NULL)

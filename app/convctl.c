@@ -32,7 +32,7 @@ static const struct convctl_command convctl_commands[] = {
 	{"stats", "[-i SECONDS]", 0, NULL, "every counter; again and again, with rates"},
 	{"listeners", "", 0, convctl_show_listeners, "listeners and what they count"},
 	{"interfaces", "", 0, convctl_show_interfaces, "interfaces and their addresses"},
-	{"workers", "[set N]", -1, convctl_show_workers, "workers (set: not built yet)"},
+	{"workers", "[set N]", -1, convctl_show_workers, "workers; set N: run so many"},
 	{"hangup", "ID", 1, convctl_show_hangup, "tear a conversation down"},
 	{"reload", "[--dry-run]", 0, NULL, "not built yet"},
 	{"top", "", 0, NULL, "not built yet"},

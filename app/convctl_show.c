@@ -89,15 +89,23 @@ convctl_show_status(const json_t *status)
 	convctl_line("pid", "%" PRIu64, convctl_u64(status, "pid"));
 	convctl_line("uptime", "%s", age);
 	convctl_line("configuration", "%s", convctl_str(status, "config"));
-	convctl_line("workers", "%" PRIu64 ", spread %s", convctl_u64(status, "workers"),
+	convctl_line("workers", "%" PRIu64 " of %" PRIu64 ", spread %s",
+		convctl_u64(status, "workers"), convctl_u64(status, "workers_max"),
 		convctl_str(status, "spread"));
 	convctl_line("interfaces", "%" PRIu64, convctl_u64(status, "interfaces"));
 	convctl_line("listeners", "%" PRIu64, convctl_u64(status, "listeners"));
 	convctl_show_nodes(json_object_get(status, "nodes"));
 	convctl_line("packets held", "%" PRIu64, convctl_u64(status, "held"));
-	convctl_line("reclamation", "%s, oldest batch %" PRIu64 " us",
+	convctl_line("reclamation", "%s, oldest batch %" PRIu64 " us, stalls %" PRIu64,
 		json_is_true(json_object_get(status, "reclaim_stalled")) ? "STALLED" : "well",
-		convctl_u64(status, "oldest_batch_us"));
+		convctl_u64(status, "oldest_batch_us"), convctl_u64(status, "stalls"));
+	if (convctl_u64(status, "stuck_us") > 0)
+		convctl_line("stuck", "worker %" PRIu64 ", %" PRIu64 " us in one turn",
+			convctl_u64(status, "stuck_worker"), convctl_u64(status, "stuck_us"));
+	convctl_line("races", "lost %" PRIu64 ", re-check failures %" PRIu64,
+		convctl_u64(status, "get_failed"), convctl_u64(status, "recheck_failed"));
+	convctl_line("backlog", "%" PRIu64 " packets, %" PRIu64 " over its bound",
+		convctl_u64(status, "backlog_pushes"), convctl_u64(status, "backlog_full"));
 	convctl_line("control clients", "%" PRIu64, convctl_u64(status, "clients"));
 }
 
@@ -196,26 +204,47 @@ convctl_show_interfaces(const json_t *interfaces)
 	}
 }
 
+/* The numbers of a list, with commas. */
+static void
+convctl_seats(const json_t *list, char *buf, size_t len)
+{
+	size_t i, n = 0;
+	const json_t *seat;
+
+	buf[0] = '\0';
+	json_array_foreach((json_t *)list, i, seat) {
+		if (n < len)
+			n += (size_t)snprintf(buf + n, len - n, "%s%" JSON_INTEGER_FORMAT,
+				i > 0 ? "," : "", json_integer_value(seat));
+	}
+}
+
 void
 convctl_show_workers(const json_t *workers)
 {
 	static const struct convctl_column columns[] = {{"WORKER", true}, {"CORE", true},
-		{"BUSY-TURNS", true}, {"TURNS", true}, {"RECEIVED", true}, {"DELIVERED", true},
-		{"CONSUMED", true}, {"SENT", true}};
+		{"SEATS", false}, {"ASLEEP", true}, {"BUSY-TURNS", true}, {"TURNS", true},
+		{"RECEIVED", true}, {"DELIVERED", true}, {"CONSUMED", true}, {"SENT", true}};
 	static const char *const counts[] = {"turns", "received", "delivered", "consumed", "sent"};
 	struct convctl_table t;
 	const json_t *w;
-	char text[32];
+	char text[32], seats[256];
 	size_t i;
 
 	convctl_table_init(&t, columns, CONVCTL_COUNT(columns));
 	json_array_foreach(workers, i, w) {
 		uint64_t turns = convctl_u64(w, "turns"), idle = convctl_u64(w, "idle_turns");
+		uint64_t up = convctl_u64(w, "up_us");
 		json_int_t core = json_integer_value(json_object_get(w, "core"));
 
 		convctl_table_u64(&t, convctl_u64(w, "worker"));
 		(void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, core);
 		convctl_table_cell(&t, json_object_get(w, "core") == NULL || core < 0 ? "" : text);
+		convctl_seats(json_object_get(w, "seats"), seats, sizeof(seats));
+		convctl_table_cell(&t, seats);
+		(void)snprintf(text, sizeof(text), "%.1f%%",
+			up > 0 ? 100.0 * (double)convctl_u64(w, "slept_us") / (double)up : 0.0);
+		convctl_table_cell(&t, text);
 		/* Read while they move: idle may be ahead. */
 		(void)snprintf(text, sizeof(text), "%.1f%%",
 			turns > idle ? 100.0 * (double)(turns - idle) / (double)turns : 0.0);

@@ -14,6 +14,7 @@
 #include "daemon_priv.h"
 #include "eal.h"
 #include "services.h"
+#include "workers.h"
 
 #define MBUFS_MIN         8191
 #define MBUFS_MAX         262143
@@ -54,9 +55,9 @@ daemon_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t
 }
 
 static uint16_t
-daemon_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n)
+daemon_tx(void *arg, unsigned seat, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 {
-	return port_tx(&((struct daemon *)arg)->ports[ifc], worker, m, n);
+	return port_tx(&((struct daemon *)arg)->ports[ifc], seat, m, n);
 }
 
 /* ---- memory ---- */
@@ -145,7 +146,7 @@ daemon_stack(struct daemon *d)
 		.tcp.ecn = c->tcp.ecn,
 		.tcp.last_ack_ms = c->workers.spread == STACK_SPREAD_PACKET ? LAST_ACK_MS : 0,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {daemon_rx, daemon_tx, daemon_clock, d},
+		.io = {daemon_rx, daemon_tx, daemon_clock, d, workers_wake},
 	};
 	int err;
 
@@ -179,8 +180,7 @@ daemon_port(struct daemon *d, unsigned i)
 		.rx_queues = ci->rx_queues,
 		.mtu = ci->mtu,
 		.vlan = ci->vlan != 0,
-		.workers = d->c->workers.count,
-		.senders = d->c->workers.max,
+		.seats = d->c->workers.max,
 		.mp = stack_mempool(d->stack),
 		.socket_id = SOCKET_ID_ANY,
 	};
@@ -229,8 +229,8 @@ daemon_interface(struct daemon *d, unsigned i)
 		daemon_fault(d, path, "can't be added: %s", strerror(-err));
 		return err;
 	}
-	d->control_ifcs[i] = (struct control_ifc){
-		ci->device, d->ports[i].driver, d->ports[i].nrx, d->ports[i].ntx};
+	d->control_ifcs[i] = (struct control_ifc){ci->device, d->ports[i].driver, d->ports[i].nrx,
+		d->ports[i].ntx, &d->ports[i].tx_refused};
 	return 0;
 }
 
@@ -310,6 +310,9 @@ daemon_control(struct daemon *d)
 		.cores = d->cores,
 		.ifcs = d->control_ifcs,
 		.nifcs = d->c->ninterfaces,
+		.workers_max = d->c->workers.max,
+		.workers_set = workers_set,
+		.arg = d,
 	};
 	char fault[256];
 	int err = control_open(&cc, &d->control, fault, sizeof(fault));
@@ -320,12 +323,24 @@ daemon_control(struct daemon *d)
 }
 
 static int
+daemon_workers(struct daemon *d)
+{
+	int err = workers_open(d);
+
+	if (err != 0)
+		daemon_fault(d, "workers.max", "%u: %s", d->c->workers.max, strerror(-err));
+	return err;
+}
+
+static int
 daemon_bring_up(struct daemon *d)
 {
 	int err = daemon_stack(d);
 
 	if (err == 0)
 		err = daemon_interfaces(d);
+	if (err == 0)
+		err = daemon_workers(d);
 	for (unsigned i = 0; i < d->c->nlisteners && err == 0; i++)
 		err = daemon_listener(d, i);
 	if (err == 0)
@@ -369,5 +384,6 @@ daemon_free(struct daemon *d)
 	for (unsigned i = 0; i < d->c->ninterfaces; i++)
 		port_close(&d->ports[i]);
 	stack_free(d->stack);
+	workers_close(d);
 	free(d);
 }

@@ -3,8 +3,6 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "control.h"
 #include "daemon.h"
 #include "port.h"
@@ -24,8 +22,9 @@ struct daemon {
 	int cores[WORKER_MAX];
 	uint64_t start_us;
 	bool joined; /* this thread is a reader of the stack */
-	unsigned launched; /* workers */
-	_Atomic bool stop;
+	struct daemon_worker *workers; /* workers.max of them */
+	unsigned workers_wanted;
+	bool alarm; /* the log has it */
 };
 
 __attribute__((format(printf, 3, 4))) void

@@ -4,15 +4,20 @@
 #include "port.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
-#define RX_DESC 1024
-#define TX_DESC 1024
+#define RX_DESC     1024
+#define TX_DESC     1024
+#define PORT_RING   1024 /* frames that wait for a shared transmit queue */
+#define PORT_BURST  64
+#define PORT_ROUNDS 4 /* bursts that a worker sends for others before it goes on */
 
 static const struct {
 	uint64_t bit;
@@ -113,20 +118,25 @@ static int
 port_queues(struct port *p, const struct port_conf *conf, const struct rte_eth_dev_info *info,
 	char *fault, size_t len)
 {
+	bool tap = strcmp(info->driver_name, "net_tap") == 0;
 	uint16_t most = RTE_MIN(info->max_rx_queues, PORT_QUEUES_MAX);
 
+	/* At its start net_tap puts the descriptors of all queues, both ways, into a message that has room for
+	 * so many, and does not look whether they fit (DPDK 22.11, tap_mp_req_on_rxtx). */
+	if (tap)
+		most = RTE_MIN(most, RTE_MP_MAX_FD_NUM / 2);
 	if (conf->rx_queues > most) {
 		(void)snprintf(fault, len, "rx_queues: %u, but %s has at most %u", conf->rx_queues,
 			p->device, most);
 		return -EINVAL;
 	}
-	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->workers);
+	p->nrx = conf->rx_queues != 0 ? conf->rx_queues : (uint16_t)RTE_MIN(most, conf->seats);
 	p->ntx = (uint16_t)RTE_MIN(
-		(unsigned)RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->senders);
+		(unsigned)RTE_MIN(info->max_tx_queues, PORT_QUEUES_MAX), conf->seats);
 	/* net_tap makes its queues in pairs. */
-	if (strcmp(info->driver_name, "net_tap") == 0)
+	if (tap)
 		p->ntx = p->nrx;
-	p->shared = p->ntx < conf->senders;
+	p->shared = p->ntx < conf->seats;
 	return 0;
 }
 
@@ -144,11 +154,28 @@ port_setup_queues(struct port *p, const struct port_conf *conf, const struct rte
 	for (uint16_t q = 0; err == 0 && q < p->nrx; q++)
 		err = rte_eth_rx_queue_setup(
 			p->id, q, nrx, (unsigned)conf->socket_id, &rx, conf->mp);
-	for (uint16_t q = 0; err == 0 && q < p->ntx; q++) {
-		rte_spinlock_init(&p->token[q]);
+	for (uint16_t q = 0; err == 0 && q < p->ntx; q++)
 		err = rte_eth_tx_queue_setup(p->id, q, ntx, (unsigned)conf->socket_id, &tx);
-	}
 	return err == 0 ? 0 : port_fault(fault, len, err, "can't set up its queues");
+}
+
+/**
+ * Descriptors of queues to wait on. Only net_tap's are what they seem to be, readable as long as a frame waits.
+ * Others signal by interrupts, which would have to be armed and cleared around each sleep.
+ */
+static void
+port_wait_fds(struct port *p)
+{
+	for (uint16_t q = 0; q < p->nrx; q++)
+		p->wait_fd[q] = strcmp(p->driver, "net_tap") == 0
+			? rte_eth_dev_rx_intr_ctl_q_get_fd(p->id, q)
+			: -1;
+}
+
+int
+port_wait_fd(const struct port *p, unsigned queue)
+{
+	return p->wait_fd[queue];
 }
 
 /** Receive what neighbour discovery needs; not all devices filter, or can be told. */
@@ -157,6 +184,22 @@ port_filters(struct port *p)
 {
 	if (rte_eth_allmulticast_enable(p->id) != 0)
 		(void)rte_eth_promiscuous_enable(p->id);
+}
+
+static int
+port_share(struct port *p, const struct port_conf *conf, char *fault, size_t len)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	for (uint16_t q = 0; p->shared && q < p->ntx; q++) {
+		(void)snprintf(name, sizeof(name), "convd_p%u_t%u", p->id, q);
+		rte_spinlock_init(&p->token[q]);
+		p->ring[q] = rte_ring_create(
+			name, PORT_RING, conf->socket_id, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+		if (p->ring[q] == NULL)
+			return port_fault(fault, len, -rte_errno, "has no memory for its queues");
+	}
+	return 0;
 }
 
 static int
@@ -189,6 +232,7 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	if (err != 0)
 		return err;
 	port_offloads(p, &info, &ec);
+	ec.intr_conf.rxq = strcmp(p->driver, "net_tap") == 0; /* see port_wait_fds */
 	if (p->nrx > 1 && info.flow_type_rss_offloads != 0) {
 		ec.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		ec.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
@@ -200,20 +244,37 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	err = port_set_mtu(p, conf, fault, len);
 	if (err == 0)
 		err = port_setup_queues(p, conf, &info, &ec, fault, len);
+	if (err == 0)
+		err = port_share(p, conf, fault, len);
 	if (err != 0)
 		return err;
 	err = rte_eth_dev_start(p->id);
 	if (err != 0)
 		return port_fault(fault, len, err, "can't be started");
 	p->open = true;
+	port_wait_fds(p);
 	port_filters(p);
 	err = rte_eth_macaddr_get(p->id, &p->mac);
 	return err == 0 ? 0 : port_fault(fault, len, err, "has no MAC address");
 }
 
+static void
+port_rings_free(struct port *p)
+{
+	struct rte_mbuf *m;
+
+	for (uint16_t q = 0; q < p->ntx; q++) {
+		while (p->ring[q] != NULL && rte_ring_dequeue(p->ring[q], (void **)&m) == 0)
+			rte_pktmbuf_free(m);
+		rte_ring_free(p->ring[q]);
+		p->ring[q] = NULL;
+	}
+}
+
 void
 port_close(struct port *p)
 {
+	port_rings_free(p);
 	if (!p->open)
 		return;
 	p->open = false;
@@ -227,24 +288,66 @@ port_rx(struct port *p, unsigned queue, struct rte_mbuf **m, uint16_t n)
 	return rte_eth_rx_burst(p->id, (uint16_t)queue, m, n);
 }
 
-uint16_t
-port_tx(struct port *p, unsigned worker, struct rte_mbuf **m, uint16_t n)
+/**
+ * Send what is in a shared queue's ring, if nobody else is at it, and for so many rounds.
+ *
+ * Nobody waits for the token, and nothing is left behind: frames are in the ring before the token is tried, and who had it
+ * looks at the ring again after letting go. Sequentially consistent fences: one of the two sees the other. What
+ * is left after the last round is sent in somebody's next turn, the latest in this worker's (port_flush).
+ */
+static void
+port_drain(struct port *p, uint16_t q)
 {
-	uint16_t q = (uint16_t)(worker % p->ntx);
-	uint16_t sent;
+	struct rte_mbuf *m[PORT_BURST];
+	unsigned n, sent;
+
+	for (unsigned rounds = 0; rounds < PORT_ROUNDS; rounds++) {
+		atomic_thread_fence(memory_order_seq_cst);
+		if (rte_ring_empty(p->ring[q]) || !rte_spinlock_trylock(&p->token[q]))
+			return;
+		n = rte_ring_sc_dequeue_burst(p->ring[q], (void **)m, PORT_BURST, NULL);
+		sent = rte_eth_tx_burst(p->id, q, m, (uint16_t)n);
+		rte_spinlock_unlock(&p->token[q]);
+		if (sent == n)
+			continue;
+		/* Relaxed: a count. */
+		atomic_fetch_add_explicit(&p->tx_refused, n - sent, memory_order_relaxed);
+		rte_pktmbuf_free_bulk(&m[sent], n - sent);
+	}
+}
+
+/** Into the ring; when it is full, help, or let others. */
+static void
+port_tx_shared(struct port *p, uint16_t q, struct rte_mbuf **m, uint16_t n)
+{
+	for (;;) {
+		unsigned done = rte_ring_enqueue_burst(p->ring[q], (void **)m, n, NULL);
+
+		port_drain(p, q);
+		m += done;
+		n -= (uint16_t)done;
+		if (n == 0)
+			return;
+		(void)sched_yield();
+	}
+}
+
+uint16_t
+port_tx(struct port *p, unsigned seat, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t q = (uint16_t)(seat % p->ntx);
 
 	if (!p->shared)
 		return rte_eth_tx_burst(p->id, q, m, n);
-	/* Any queue whose token is free will do; the kernel or NIC may reorder what different workers send,
-	 * as it may what different cores send. */
-	for (unsigned tries = 0; !rte_spinlock_trylock(&p->token[q]); tries++) {
-		q = (uint16_t)((q + 1) % p->ntx);
-		if (tries > 2u * p->ntx)
-			rte_pause();
-	}
-	sent = rte_eth_tx_burst(p->id, q, m, n);
-	rte_spinlock_unlock(&p->token[q]);
-	return sent;
+	port_tx_shared(p, q, m, n);
+	return n;
+}
+
+void
+port_flush(struct port *p)
+{
+	for (uint16_t q = 0; p->shared && q < p->ntx; q++)
+		port_drain(p, q);
 }
 
 bool

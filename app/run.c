@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * The daemon while it runs: worker threads, and the control thread's loop, which polls the
- * control socket, signals and a clock, and is never on a packet's way.
+ * The daemon while it runs: the control thread's loop, which polls the control socket, signals and a clock, looks after the
+ * workers, and is never on a packet's way.
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,82 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_launch.h>
-#include <rte_lcore.h>
-
 #include "daemon_priv.h"
 #include "eal.h"
+#include "workers.h"
 
 #define TICK_MS        100
-#define IDLE_SPIN      64 /* turns without work before a worker offers its core to others */
-#define IDLE_SLEEP     1024 /* ... before it sleeps between turns */
-#define IDLE_SLEEP_NS  50000
+#define STEP_MS        1 /* while workers come or go */
 #define DRAIN_GRACE_US 1000000 /* for what was hung up at the end of the drain */
-
-struct worker_arg {
-	struct daemon *d;
-	unsigned number;
-};
-
-/** Nothing to do: others may need the core, a client on this host among them. */
-static void
-worker_idle(struct daemon *d, unsigned number, unsigned idle)
-{
-	const struct timespec nap = {.tv_nsec = IDLE_SLEEP_NS};
-
-	if (idle < IDLE_SPIN)
-		return;
-	if (idle < IDLE_SLEEP) {
-		(void)sched_yield();
-		return;
-	}
-	stack_worker_offline(d->stack, number);
-	(void)nanosleep(&nap, NULL);
-	stack_worker_online(d->stack, number);
-}
-
-static int
-worker_main(void *arg)
-{
-	const struct worker_arg *a = arg;
-	struct daemon *d = a->d;
-	unsigned idle = 0;
-
-	if (stack_worker_join(d->stack, a->number) != 0)
-		return -1;
-	/* Relaxed: only the value matters; what came before the stop is ordered by the join. */
-	while (!atomic_load_explicit(&d->stop, memory_order_relaxed)) {
-		if (stack_turn(d->stack, a->number) > 0)
-			idle = 0;
-		else
-			worker_idle(d, a->number, ++idle);
-	}
-	stack_worker_leave(d->stack, a->number);
-	return 0;
-}
-
-static int
-workers_launch(struct daemon *d, struct worker_arg *args)
-{
-	for (unsigned i = 0; i < d->c->workers.count; i++) {
-		int err;
-
-		args[i] = (struct worker_arg){d, i};
-		err = rte_eal_remote_launch(worker_main, &args[i], i + 1);
-		if (err != 0)
-			return err;
-		d->launched++;
-	}
-	return 0;
-}
-
-static void
-workers_stop(struct daemon *d)
-{
-	atomic_store_explicit(&d->stop, true, memory_order_relaxed);
-	for (unsigned i = 0; i < d->launched; i++)
-		(void)rte_eal_wait_lcore(i + 1);
-}
 
 static void
 signals_ours(sigset_t *set)
@@ -127,11 +57,34 @@ links_look(struct daemon *d)
 			ip_ifc_link(stack_ip(d->stack), i, d->ports[i].up);
 }
 
+/** Say it when the alarm is raised and when it is over, once each. */
+static void
+alarm_look(struct daemon *d)
+{
+	struct stack_stats st;
+
+	stack_stats(d->stack, &st);
+	if (st.stalled == d->alarm)
+		return;
+	d->alarm = st.stalled;
+	if (!st.stalled)
+		(void)fprintf(stderr, "convd: alarm over: all workers go on\n");
+	else if (st.stuck_us > 0)
+		(void)fprintf(stderr,
+			"convd: ALARM: worker %u has been in one turn for %lu ms; memory given back waits for it\n",
+			st.stuck_worker, st.stuck_us / 1000);
+	else
+		(void)fprintf(stderr,
+			"convd: ALARM: memory given back %lu ms ago is not free yet: a reader stands still\n",
+			st.oldest_batch_us / 1000);
+}
+
 static void
 control_tick(struct daemon *d)
 {
 	links_look(d);
 	stack_control_tick(d->stack);
+	alarm_look(d);
 }
 
 /** @return the signal that ends the daemon, or 0 */
@@ -164,7 +117,7 @@ control_loop(struct daemon *d, int sigfd, uint64_t until_us, bool (*done)(struct
 			if (done != NULL && done(d))
 				return 0;
 		}
-		if (poll(fds, 2, TICK_MS / 2) <= 0)
+		if (poll(fds, 2, workers_step(d) ? TICK_MS / 2 : STEP_MS) <= 0)
 			continue;
 		if ((fds[0].revents & POLLIN) != 0) {
 			sig = signals_read(sigfd);
@@ -206,13 +159,12 @@ daemon_drain(struct daemon *d, int sigfd)
 int
 daemon_run(struct daemon *d)
 {
-	struct worker_arg args[WORKER_MAX];
 	int sigfd = signals_open(), err;
 
 	if (sigfd < 0)
 		return -errno;
 	links_look(d);
-	err = workers_launch(d, args);
+	err = workers_start(d);
 	if (err == 0) {
 		banner_print(d, stderr);
 		eal_ready();

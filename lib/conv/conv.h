@@ -81,6 +81,9 @@ struct conv_table_conf {
 	int socket_id;
 	struct reclaim *reclaim; /* owned by the caller, who outlives the table */
 	uint32_t backlog_max; /* packets per node; 0: 256 */
+	void (*wake)(void *arg,
+		unsigned seat); /* something has come to a seat's inbox; any thread; may be NULL */
+	void *wake_arg;
 	uint64_t now_us; /* the clock now: where the wheels start */
 };
 

@@ -408,6 +408,8 @@ conv_inbox_push(struct seat *to, struct conv_node *cn)
 		POINT("push to inbox", &to->inbox);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&to->inbox, &head, cn->n.id, memory_order_release, memory_order_relaxed));
+	if (to->ct->conf.wake != NULL)
+		to->ct->conf.wake(to->ct->conf.wake_arg, to->number);
 }
 
 void

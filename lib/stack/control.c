@@ -54,6 +54,41 @@ stack_control_offline(struct stack *s)
 	s->reclaim->ops->offline(s->reclaim, s->conf.seats);
 }
 
+/** For how long thread t has been in one turn, as far as this thread has seen. A worker that sleeps holds nothing up. */
+static uint64_t
+stack_watch_thread(struct stack_thread *t, uint64_t now_us)
+{
+	uint64_t turns = *(const volatile uint64_t *)&t->c.turns;
+
+	if (!atomic_load_explicit(&t->up, memory_order_relaxed) ||
+		atomic_load_explicit(&t->asleep, memory_order_relaxed) || turns != t->watch_turns ||
+		t->watch_us == 0) {
+		t->watch_turns = turns;
+		t->watch_us = now_us;
+	}
+	return now_us - t->watch_us;
+}
+
+/** Raise the alarm when a worker does not come to the end of its turn, or retired memory is not coming back. */
+static void
+stack_watch(struct stack *s, uint64_t now_us)
+{
+	uint64_t oldest_us = s->reclaim->ops->oldest_us(s->reclaim, now_us), us;
+	bool alarm;
+
+	s->stuck_us = 0;
+	for (unsigned i = 0; i < s->conf.seats; i++) {
+		us = stack_watch_thread(&s->threads[i], now_us);
+		if (us <= STACK_STALL_US || us <= s->stuck_us)
+			continue;
+		s->stuck_us = us;
+		s->stuck_worker = i;
+	}
+	alarm = s->stuck_us > 0 || oldest_us > STACK_STALL_US;
+	s->stalls += alarm && !s->alarm;
+	s->alarm = alarm;
+}
+
 void
 stack_control_tick(struct stack *s)
 {
@@ -64,6 +99,7 @@ stack_control_tick(struct stack *s)
 	listener_sweep(w);
 	conv_turn_end(w);
 	stack_control_offline(s);
+	stack_watch(s, w->now_us);
 }
 
 /* ---- listeners ---- */
@@ -125,11 +161,11 @@ stack_drain(struct stack *s)
 
 /* ---- conversations ---- */
 
-/** A node is entered by a worker: any will do, its slot says which. */
+/** A node is entered by a worker: any seat will do, its slot says which. */
 static void
 stack_post_hangup(struct stack *s, struct conv_node *cn)
 {
-	conv_post(s->convs, cn->n.id % s->conf.workers, cn, NODE_HANGUP);
+	conv_post(s->convs, cn->n.id % s->conf.seats, cn, NODE_HANGUP);
 }
 
 int
@@ -210,13 +246,29 @@ stack_conv_status(struct stack *s, struct conv_node *cn, struct conv_status *ret
  * volatile, so each value is one that was true, and all are exact at rest.
  */
 void
-stack_worker_counters(struct stack *s, unsigned w, struct worker_counters *ret)
+stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters *ret)
 {
-	const volatile uint64_t *from = (const volatile uint64_t *)&s->workers[w].w.c;
+	const volatile uint64_t *from = (const volatile uint64_t *)&s->seats[seat].w.c;
 	uint64_t *to = (uint64_t *)ret;
 
 	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
 		to[i] = from[i];
+}
+
+void
+stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_counters *ret)
+{
+	const volatile uint64_t *from = (const volatile uint64_t *)&s->threads[w].c;
+	uint64_t *to = (uint64_t *)ret;
+
+	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*to); i++)
+		to[i] = from[i];
+	if (stack_worker_up(s, w)) {
+		uint64_t joined_us =
+			atomic_load_explicit(&s->threads[w].joined_us, memory_order_relaxed);
+
+		ret->up_us += s->conf.io.now_us(s->conf.io.arg) - joined_us;
+	}
 }
 
 static void
@@ -225,14 +277,14 @@ stack_sum(struct stack *s, struct stack_stats *ret)
 	uint64_t *sum = (uint64_t *)&ret->sum;
 	struct worker_counters c = {0};
 
-	for (unsigned w = 0; w <= s->conf.seats; w++) {
+	for (unsigned i = 0; i <= s->conf.seats; i++) {
 		const uint64_t *add = (const uint64_t *)&c;
 
-		stack_worker_counters(s, w, &c);
-		for (unsigned i = 0; i < sizeof(c) / sizeof(*sum); i++)
-			sum[i] += add[i];
-		ret->spread_pushed += s->workers[w].spread_pushed;
-		ret->spread_full += s->workers[w].spread_full;
+		stack_seat_counters(s, i, &c);
+		for (unsigned j = 0; j < sizeof(c) / sizeof(*sum); j++)
+			sum[j] += add[j];
+		ret->spread_pushed += s->seats[i].spread_pushed;
+		ret->spread_full += s->seats[i].spread_full;
 	}
 }
 
@@ -258,7 +310,10 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 	ret->table = ipht_count(conv_ipht(s->convs));
 	ret->oldest_batch_us =
 		s->reclaim->ops->oldest_us(s->reclaim, s->conf.io.now_us(s->conf.io.arg));
-	ret->stalled = ret->oldest_batch_us > STACK_STALL_US;
+	ret->stuck_us = s->stuck_us;
+	ret->stuck_worker = s->stuck_worker;
+	ret->stalled = ret->oldest_batch_us > STACK_STALL_US || ret->stuck_us > 0;
+	ret->stalls = s->stalls;
 }
 
 int

@@ -62,6 +62,15 @@ stack_conv_conf(const struct stack_conf *conf, struct conv_table_conf *cc)
 	cc->socket_id = conf->socket_id;
 }
 
+static void
+stack_wake(void *arg, unsigned seat)
+{
+	struct stack *s = arg;
+
+	if (seat < s->conf.seats)
+		stack_seat_wake(s, seat);
+}
+
 static int
 stack_make_convs(struct stack *s)
 {
@@ -69,6 +78,8 @@ stack_make_convs(struct stack *s)
 		.name = s->name,
 		.secret = s->hash,
 		.reclaim = s->reclaim,
+		.wake = s->conf.io.wake != NULL ? stack_wake : NULL,
+		.wake_arg = s,
 		.now_us = s->conf.io.now_us(s->conf.io.arg),
 	};
 	struct node_ops conv_ops = stack_conv_ops();
@@ -117,39 +128,39 @@ stack_make_protocols(struct stack *s, struct worker *seed)
 static uint16_t
 stack_tx(void *arg, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 {
-	struct stack_worker *sw = arg;
-	const struct stack_io *io = &sw->s->conf.io;
+	struct stack_seat *seat = arg;
+	const struct stack_io *io = &seat->s->conf.io;
 
-	return io->tx(io->arg, sw->w.id, ifc, m, n);
+	return io->tx(io->arg, seat->w.id, ifc, m, n);
 }
 
 static int
-stack_make_worker(struct stack *s, unsigned i, uint64_t seed)
+stack_make_seat(struct stack *s, unsigned i, uint64_t seed)
 {
-	struct stack_worker *sw = &s->workers[i];
+	struct stack_seat *seat = &s->seats[i];
 	bool control = i == s->conf.seats;
 	char name[RTE_RING_NAMESIZE];
 
-	sw->s = s;
-	sw->w.id = control ? WORKER_MAX : i;
-	sw->w.mp = s->mp;
-	sw->w.mp_small = s->mp_small;
-	sw->w.ip = s->ip;
-	sw->w.convs = s->convs;
-	sw->w.tcp = s->tcp;
-	sw->w.udp = s->udp;
-	sw->w.tx_burst = stack_tx;
-	sw->w.tx_arg = sw;
-	sw->w.now_us = s->conf.io.now_us(s->conf.io.arg);
-	sw->w.now_ms = (uint32_t)(sw->w.now_us / 1000);
-	worker_seed(&sw->w, seed);
-	conv_seat_take(&sw->w, i);
+	seat->s = s;
+	seat->w.id = control ? WORKER_MAX : i;
+	seat->w.mp = s->mp;
+	seat->w.mp_small = s->mp_small;
+	seat->w.ip = s->ip;
+	seat->w.convs = s->convs;
+	seat->w.tcp = s->tcp;
+	seat->w.udp = s->udp;
+	seat->w.tx_burst = stack_tx;
+	seat->w.tx_arg = seat;
+	seat->w.now_us = s->conf.io.now_us(s->conf.io.arg);
+	seat->w.now_ms = (uint32_t)(seat->w.now_us / 1000);
+	worker_seed(&seat->w, seed);
+	conv_seat_take(&seat->w, i);
 	if (control)
 		return 0;
-	(void)snprintf(name, sizeof(name), "%s_w%u", s->name, i);
-	sw->ring = rte_ring_create(
+	(void)snprintf(name, sizeof(name), "%s_s%u", s->name, i);
+	seat->ring = rte_ring_create(
 		name, STACK_RING, s->conf.socket_id, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
-	return sw->ring == NULL ? -rte_errno : 0;
+	return seat->ring == NULL ? -rte_errno : 0;
 }
 
 static int
@@ -161,12 +172,14 @@ stack_make(struct stack *s)
 
 	worker_seed(&seed, s->conf.seed);
 	s->hash = stack_secret(&seed);
-	s->workers = rte_zmalloc_socket("stack_workers", readers * sizeof(*s->workers),
+	s->seats = rte_zmalloc_socket(
+		"stack_seats", readers * sizeof(*s->seats), RTE_CACHE_LINE_SIZE, s->conf.socket_id);
+	s->threads = rte_zmalloc_socket("stack_threads", s->conf.seats * sizeof(*s->threads),
 		RTE_CACHE_LINE_SIZE, s->conf.socket_id);
 	s->mp = stack_pool(
 		s, "mp", s->conf.mbuf_data_room != 0 ? s->conf.mbuf_data_room : PAYLOAD_ROOM);
 	s->mp_small = stack_pool(s, "small", SMALL_ROOM);
-	if (s->workers == NULL || s->mp == NULL || s->mp_small == NULL)
+	if (s->seats == NULL || s->threads == NULL || s->mp == NULL || s->mp_small == NULL)
 		return -ENOMEM;
 	s->reclaim = s->conf.virtual_workers ? reclaim_virtual_create(readers, readers, &err)
 					     : reclaim_urcu_create(readers, &err);
@@ -176,7 +189,8 @@ stack_make(struct stack *s)
 	if (err == 0)
 		err = stack_make_convs(s);
 	for (unsigned i = 0; i < readers && err == 0; i++)
-		err = stack_make_worker(s, i, worker_random(&seed));
+		err = stack_make_seat(s, i, worker_random(&seed));
+	stack_seats_init(s);
 	return err;
 }
 
@@ -209,7 +223,7 @@ stack_create(const struct stack_conf *conf, int *ret_err)
 static void
 stack_free_listeners(struct stack *s)
 {
-	if (s->convs == NULL || s->workers == NULL || s->workers[s->conf.seats].w.convs == NULL)
+	if (s->convs == NULL || s->seats == NULL || s->seats[s->conf.seats].w.convs == NULL)
 		return;
 	while (s->nlisteners > 0)
 		stack_unlisten(s, s->listeners[0]);
@@ -223,9 +237,9 @@ stack_free(struct stack *s)
 	if (s == NULL)
 		return;
 	stack_free_listeners(s);
-	if (s->workers != NULL)
+	if (s->seats != NULL)
 		for (unsigned i = 0; i < s->conf.seats; i++)
-			rte_ring_free(s->workers[i].ring);
+			rte_ring_free(s->seats[i].ring);
 	conv_table_free(s->convs);
 	tcp_free(s->tcp);
 	udp_free(s->udp);
@@ -234,7 +248,8 @@ stack_free(struct stack *s)
 		s->reclaim->ops->free(s->reclaim);
 	rte_mempool_free(s->mp);
 	rte_mempool_free(s->mp_small);
-	rte_free(s->workers);
+	rte_free(s->threads);
+	rte_free(s->seats);
 	free(s);
 }
 
@@ -279,9 +294,10 @@ stack_start(struct stack *s)
 		return -EINVAL;
 	s->spread = s->conf.spread;
 	if (s->spread == STACK_SPREAD_AUTO) {
+		/* For good: with another way, later packets of a conversation could overtake what stands in a ring. */
 		s->spread = STACK_SPREAD_RSS;
 		for (unsigned i = 0; i < s->nifcs; i++)
-			if (s->ifcs[i].queues < s->conf.workers)
+			if (s->ifcs[i].queues < s->conf.seats)
 				s->spread = STACK_SPREAD_FLOW;
 	}
 	s->started = true;
@@ -320,15 +336,15 @@ stack_convs(struct stack *s)
 }
 
 struct worker *
-stack_worker(struct stack *s, unsigned w)
+stack_seat(struct stack *s, unsigned seat)
 {
-	return &s->workers[w].w;
+	return &s->seats[seat].w;
 }
 
 unsigned
-stack_workers(const struct stack *s)
+stack_seats(const struct stack *s)
 {
-	return s->conf.workers;
+	return s->conf.seats;
 }
 
 enum stack_spread

@@ -7,6 +7,10 @@
  *
  * Order: stack_create; stack_service_add; stack_ifc_add, stack_address_add, stack_route_add;
  * stack_start; stack_listen; then, per worker thread, stack_worker_join, stack_turn ..., stack_worker_leave.
+ *
+ * A worker is a thread; a seat is what it serves: a struct worker with wheel, inbox, kick list, spread ring, queues,
+ * retired nodes and counters. There are conf.seats seats from the start, dealt to the workers that run; a worker serves its seats
+ * one after the other in each turn. stack_workers_set deals them anew while conversations live.
  */
 #pragma once
 
@@ -23,10 +27,10 @@ struct stack;
 
 /** Who gets a received packet (product.md, workers.spread). */
 enum stack_spread {
-	STACK_SPREAD_AUTO, /* rss where every interface has a queue per worker, else flow */
-	STACK_SPREAD_RSS, /* the worker that polled it */
+	STACK_SPREAD_AUTO, /* rss where every interface has a queue per seat, else flow */
+	STACK_SPREAD_RSS, /* the seat that has its queue */
 	STACK_SPREAD_FLOW, /* by tuple hash, through bounded rings; order kept per conversation */
-	STACK_SPREAD_PACKET, /* consecutive packets go to different workers, on purpose */
+	STACK_SPREAD_PACKET, /* consecutive packets go to different seats, on purpose */
 };
 const char *stack_spread_name(enum stack_spread s);
 
@@ -34,17 +38,20 @@ const char *stack_spread_name(enum stack_spread s);
 struct stack_io {
 	/** Take up to n frames from a queue of interface ifc. @return how many */
 	uint16_t (*rx)(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n);
-	/** Send n frames on interface ifc from worker w; takes ownership of those it returns. */
-	uint16_t (*tx)(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n);
+	/** Send n frames on interface ifc from a seat; takes ownership of those it returns. */
+	uint16_t (*tx)(void *arg, unsigned seat, unsigned ifc, struct rte_mbuf **m, uint16_t n);
 	/** The clock, in us; monotonic, the same for all workers. */
 	uint64_t (*now_us)(void *arg);
 	void *arg;
+	/** End the sleep of a worker that sleeps between stack_worker_doze and stack_worker_woke; called by
+	 * whoever brings it work, from any thread. NULL if workers never sleep. */
+	void (*wake)(void *arg, unsigned worker);
 };
 
 struct stack_conf {
 	const char *
 		name; /* unique in the process, <= 8 bytes: names of pools, rings and tables start with it */
-	unsigned workers; /* workers that run */
+	unsigned workers; /* that run at first */
 	unsigned seats; /* most workers ever (workers.max) */
 	enum stack_spread spread;
 	uint32_t limit_conversations, limit_half_open, limit_time_wait, limit_fragments;
@@ -89,18 +96,42 @@ struct listener *stack_listener_next(struct stack *s, struct listener *l);
 /** The calling thread becomes worker w (reader of the QSBR domain; of one stack only). It must have an EAL lcore id unless
  * virtual. */
 int stack_worker_join(struct stack *s, unsigned w);
+/** It serves no seat any more (stack_worker_seats is 0), or the stack is at its end. */
 void stack_worker_leave(struct stack *s, unsigned w);
+/** Any thread: it has joined. */
+bool stack_worker_up(const struct stack *s, unsigned w);
 /** Around a sleep of the worker's thread: an offline worker delays no grace period. It looks at nothing meanwhile. */
 void stack_worker_offline(struct stack *s, unsigned w);
 void stack_worker_online(struct stack *s, unsigned w);
+/**
+ * The worker has nothing to do and would like to sleep: offline from here to stack_worker_woke, and woken by io.wake
+ * when another thread brings it work. Packets that arrive on its queues wake nobody: that is the caller's part.
+ *
+ * @return ms it may sleep, at most `most`; 0: not at all, there is work, and stack_worker_woke must not be called
+ */
+uint32_t stack_worker_doze(struct stack *s, unsigned w, uint32_t most);
+void stack_worker_woke(struct stack *s, unsigned w);
 /** How long the worker may sleep, in ms: until its next timer, 0 if work waits, at most `most`. */
 uint32_t stack_worker_idle_ms(struct stack *s, unsigned w, uint32_t most);
-/** One turn of worker w: poll, parse, spread, look up, enter, run, flush, quiescent state. @return packets and events handled; 0: idle */
-unsigned stack_turn(struct stack *s, unsigned number);
-/** The worker, for io callbacks, tests and active opens (its own thread only). */
-struct worker *stack_worker(struct stack *s, unsigned w);
-unsigned stack_workers(const struct stack *s);
+/** One turn of worker w, for each of its seats: poll, parse, spread, look up, enter, run, flush; then a quiescent
+ * state. @return packets and events handled; 0: idle */
+unsigned stack_turn(struct stack *s, unsigned w);
+/** A seat's struct worker, for io callbacks, tests and active opens (the thread that serves the seat only). */
+struct worker *stack_seat(struct stack *s, unsigned seat);
+unsigned stack_seats(const struct stack *s);
 enum stack_spread stack_spread(const struct stack *s); /* never AUTO once started */
+
+/**
+ * Deal all seats to workers 0 to n-1, who have joined. Each seat changes hands between two turns of the worker that gives
+ * it away: nothing waits, nothing that lives on it is lost or touched. A worker whose last seat has gone may leave.
+ *
+ * Control thread. @return 0, -EINVAL (0, or over conf.seats)
+ */
+int stack_workers_set(struct stack *s, unsigned n);
+/** Workers that the seats are dealt to. */
+unsigned stack_workers(const struct stack *s);
+/** Seats that worker w serves or is to serve, their numbers in ret (NULL: only count), which has room for WORKER_MAX. Any thread. */
+unsigned stack_worker_seats(const struct stack *s, unsigned w, uint8_t *ret);
 
 /** The control thread joins as a reader (offline by default) and has a seat of its own; it leaves before it ends, or
  * before stack_free. A thread is a reader of one stack at a time. */
@@ -110,7 +141,7 @@ void stack_control_leave(struct stack *s);
 /** Around anything that looks at nodes. */
 void stack_control_online(struct stack *s);
 void stack_control_offline(struct stack *s);
-/** Housekeeping of the control thread, every 100 ms or so: its own retired nodes, closed listeners. */
+/** Housekeeping of the control thread, every 100 ms or so: its own retired nodes, closed listeners, the watch for stalls. */
 void stack_control_tick(struct stack *s);
 
 /** Ask for a conversation to be torn down (convctl hangup). Control thread, online. @return 0, -ENOENT (gone) */
@@ -132,13 +163,28 @@ struct stack_stats {
 	uint32_t mbufs_in_use, mbufs_small_in_use;
 	uint32_t live[NODE_KINDS], limit[NODE_KINDS];
 	uint32_t table; /* nodes in the table */
-	uint64_t oldest_batch_us; /* oldest unreclaimed batch; the stall alarm is raised past 1 s */
-	bool stalled;
+	uint64_t oldest_batch_us; /* age of the oldest unreclaimed batch */
+	bool stalled; /* it is older than half a second, or a worker has been in one turn for so long */
+	uint64_t stalls; /* how often that began */
+	uint64_t
+		stuck_us; /* for how long a worker has been in its turn, if that is a stall; else 0 ... */
+	unsigned stuck_worker; /* ... and which */
 	uint64_t spread_pushed, spread_full;
 };
 void stack_stats(struct stack *s, struct stack_stats *ret);
-/** Counters of one worker; a copy. */
-void stack_worker_counters(struct stack *s, unsigned w, struct worker_counters *ret);
+/** Counters of one seat; a copy. */
+void stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters *ret);
+
+/** What a worker has done, on whatever seats. */
+struct stack_worker_counters {
+	uint64_t turns, idle_turns;
+	uint64_t received, delivered, consumed, sent;
+	uint64_t sleeps, slept_us; /* up_us - slept_us: what it had of its core, or wanted */
+	uint64_t up_us; /* since it joined; over all times that it did */
+	uint64_t seats_given; /* seats that it has handed to others */
+};
+/** A copy. Any thread. */
+void stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_counters *ret);
 
 /** Check I1-I10; workers between turns. @return 0, or -1 with a line in fault */
 int stack_check(struct stack *s, char *fault, size_t len);

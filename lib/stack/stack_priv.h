@@ -10,17 +10,38 @@
 #include "stack.h"
 
 #define STACK_SERVICES_MAX 32
-#define STACK_RING         2048 /* packets in a worker's spread ring; a power of two */
-#define STACK_STALL_US     1000000 /* a grace period that takes longer raises the alarm */
+#define STACK_RING         2048 /* packets in a seat's spread ring; a power of two */
+#define STACK_STALL_US     500000 /* a grace period, or a turn, that takes longer raises the alarm */
 #define STACK_TICK_US      100000
 
-struct stack_worker {
+/**
+ * All that changes hands as a whole. `owner` is written by the owner alone, who gives the seat away with it
+ * (release) and touches nothing of it afterwards; the next one finds itself named there (acquire).
+ */
+struct stack_seat {
 	struct worker w;
-	struct stack *s;
-	struct rte_ring *ring; /* packets that other workers polled for this one; many producers */
 	unsigned next; /* spread packet: whose turn it is */
 	uint64_t spread_pushed, spread_full;
+	/* What others read. */
+	struct stack *s __rte_cache_aligned;
+	struct rte_ring *ring; /* packets that others polled for this seat; many producers */
+	_Atomic uint32_t owner; /* worker that serves it */
+	_Atomic uint32_t wanted; /* worker that is to serve it; written by the control thread */
 };
+
+/** A worker thread; its own, but for the atomics and what control watches. */
+struct stack_thread {
+	struct stack_worker_counters c;
+	uint32_t seen; /* the value of stack.hands that the list was made at */
+	unsigned nseats;
+	uint8_t seats[WORKER_MAX];
+	uint64_t asleep_since_us;
+	_Atomic uint64_t joined_us;
+	_Atomic bool up; /* joined */
+	/* Control thread: when it last saw a turn end. */
+	uint64_t watch_turns, watch_us;
+	_Atomic bool asleep __rte_cache_aligned; /* whoever brings work wakes it */
+} __rte_cache_aligned;
 
 struct stack_ifc {
 	unsigned queues;
@@ -37,21 +58,32 @@ struct stack {
 	struct tcp *tcp;
 	struct udp *udp;
 	struct rte_mempool *mp, *mp_small;
-	struct stack_worker *workers; /* conf.seats of them, and the control thread's behind */
+	struct stack_seat *seats; /* conf.seats of them, and the control thread's behind */
+	struct stack_thread *threads; /* conf.seats of them */
+	_Atomic uint32_t hands; /* moves on when seats are dealt, and when one has changed hands */
+	unsigned workers; /* that seats are dealt to; control thread */
+	bool alarm; /* control thread: what stack_control_tick saw */
+	uint64_t stalls, stuck_us;
+	unsigned stuck_worker;
 	unsigned nifcs;
 	struct stack_ifc ifcs[WORKER_IFC_MAX];
 	unsigned nservices;
 	const struct service *services[STACK_SERVICES_MAX];
 	unsigned nlisteners, listeners_room;
 	struct listener **listeners; /* control thread */
-	uint64_t next_tick_us; /* worker 0 */
+	uint64_t next_tick_us; /* seat 0 */
 	bool started, announced;
 };
 
 static inline struct worker *
 stack_control_worker(struct stack *s)
 {
-	return &s->workers[s->conf.seats].w;
+	return &s->seats[s->conf.seats].w;
 }
+
+/* seat.c */
+void stack_seats_init(struct stack *s);
+void stack_thread_seats(struct stack *s, unsigned number);
+void stack_seat_wake(struct stack *s, unsigned seat);
 
 void stack_icmp_miss(struct worker *w, struct rte_mbuf *m);

@@ -51,7 +51,7 @@ coverage_add(struct coverage *c, struct stack *s)
 {
 	struct stack_stats st;
 
-	tcp_proto.stats(stack_worker(s, 0), coverage_count, c);
+	tcp_proto.stats(stack_seat(s, 0), coverage_count, c);
 	stack_stats(s, &st);
 	for (unsigned r = 0; r < DROP_MAX; r++)
 		c->drops[r] += st.sum.drops[r];

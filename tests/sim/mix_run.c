@@ -87,7 +87,7 @@ mix_now(const struct mix *x)
 static unsigned
 mix_seat(struct mix *x, unsigned host)
 {
-	return (unsigned)(sim_random(x->s) % stack_workers(sim_stack(x->s, host)));
+	return (unsigned)(sim_random(x->s) % stack_seats(sim_stack(x->s, host)));
 }
 
 static struct key
@@ -124,7 +124,7 @@ mix_open_side(struct mix *x, const struct mix_conv *k, unsigned host, struct tal
 
 	if (host != k->host)
 		memcpy(key.raddr, sim_key_to(k->host, k->v6, 0, 0).raddr, 16);
-	return talk_open(stack_worker(sim_stack(x->s, host), mix_seat(x, host)), t, &key);
+	return talk_open(stack_seat(sim_stack(x->s, host), mix_seat(x, host)), t, &key);
 }
 
 static void

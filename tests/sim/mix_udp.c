@@ -162,7 +162,7 @@ mix_udp_open(struct mix *x, struct mix_udp *u)
 	if (u->kind == MIX_UDP_LOOP)
 		k.lport_be = htons(19);
 	u->wake_us = 0;
-	return udp_proto.connect(stack_worker(s, (unsigned)(sim_random(x->s) % stack_workers(s))),
+	return udp_proto.connect(stack_seat(s, (unsigned)(sim_random(x->s) % stack_seats(s))),
 		&mix_udp_client, &k, &u, &u->c);
 }
 
@@ -173,7 +173,7 @@ mix_udp_wake(struct mix *x, struct mix_udp *u)
 
 	u->wake_us = 0;
 	if (!u->over)
-		conv_post(stack_convs(s), (unsigned)(sim_random(x->s) % stack_workers(s)),
+		conv_post(stack_convs(s), (unsigned)(sim_random(x->s) % stack_seats(s)),
 			&u->c->cn, NODE_KICK);
 }
 

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 the convd authors
  *
  * svc_pair under real threads and liburcu: pair_threads [ROUNDS]. The two conversations of a pair live on whatever workers
- * their packets meet, and write to each other.
+ * their packets meet, and write to each other, while the seats of either stack are dealt anew every 10 ms.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,9 +43,12 @@ pair_turn(unsigned host, struct worker *w)
 	opened++;
 }
 
+/** First it listens; from then on workers come and go, by their seats. */
 static void
 pair_tick(unsigned host, struct stack *s)
 {
+	static unsigned ticks[2];
+	static struct worker random[2];
 	static const struct listener_conf lc = {
 		.name = "pair",
 		.proto = IPPROTO_TCP,
@@ -55,13 +58,14 @@ pair_tick(unsigned host, struct stack *s)
 		.options = &hall,
 		.half_open = 64,
 	};
-	static bool listens;
 
-	if (host == 0 || listens)
-		return;
-	listens = true;
-	if (stack_listen(s, &lc, NULL) != 0)
-		abort();
+	if (ticks[host]++ == 0) {
+		worker_seed(&random[host], 7 + host);
+		if (host == 1 && stack_listen(s, &lc, NULL) != 0)
+			abort();
+	} else if (stack_worker_up(s, stack_seats(s) - 1)) {
+		stack_workers_set(s, 1 + (unsigned)(worker_random(&random[host]) % stack_seats(s)));
+	}
 }
 
 /** A round: all call, all talk, all end; every third time some leave early. */
@@ -104,7 +108,9 @@ main(int argc, char **argv)
 		.tick = pair_tick,
 	};
 	unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 0) : 6;
+	struct stack_worker_counters c;
 	struct worker random;
+	uint64_t given = 0;
 	bool ok = true;
 
 	test_eal("pair_threads");
@@ -112,9 +118,14 @@ main(int argc, char **argv)
 	hosts_start(&conf);
 	for (unsigned i = 0; i < rounds; i++)
 		ok = round_run(i, &random) && ok;
+	for (unsigned w = 0; w < conf.workers[1]; w++) {
+		stack_worker_counters(hosts_stack(1), w, &c);
+		given += c.seats_given;
+	}
 	ok = hosts_stop(PATIENCE) && ok;
-	printf("%u rounds, %s; pairs %lu, packets put in from another worker %lu, inlets full %lu\n",
-		rounds, ok ? "ok" : "FAILED", hall.pairs, hall.crossings, hall.blocked);
+	printf("%u rounds, %s; pairs %lu, packets put in from another worker %lu, inlets full %lu, seats "
+	       "given away %lu\n",
+		rounds, ok ? "ok" : "FAILED", hall.pairs, hall.crossings, hall.blocked, given);
 	/* Else it was no test of what it is about. */
-	return !ok || hall.crossings == 0;
+	return !ok || hall.crossings == 0 || given < 20;
 }

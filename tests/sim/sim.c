@@ -159,7 +159,7 @@ host_stack(struct sim_host *h, uint16_t mtu)
 		.seed = sim_random(h->sim),
 		.virtual_workers = true,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {sim_rx, sim_tx, sim_clock, h},
+		.io = {sim_rx, sim_tx, sim_clock, h, NULL},
 	};
 	struct stack *s;
 	int err = 0;
@@ -212,6 +212,7 @@ sim_create(const struct sim_conf *conf)
 	s->conf = *conf;
 	s->now_us = 1000000;
 	worker_seed(&s->rng, conf->seed);
+	worker_seed(&s->deals, ~conf->seed);
 	if (conf->pcapng != NULL) {
 		s->pcapng = pcapng_open(conf->pcapng);
 		if (s->pcapng == NULL)
@@ -332,11 +333,31 @@ sim_check(struct sim *s)
 	}
 }
 
+/** Workers come and go: some, perhaps all, of a host's are to serve its seats from now on. */
+static void
+sim_deal(struct sim *s)
+{
+	for (unsigned h = 0; h < 2; h++) {
+		const struct sim_host *host = &s->host[h];
+		int err;
+
+		if (worker_random(&s->deals) % 50 != 0)
+			continue;
+		err = stack_workers_set(
+			host->stack, 1 + (unsigned)(worker_random(&s->deals) % host->workers));
+		if (err != 0)
+			sim_fail("stack_workers_set", err);
+		s->c.deals++;
+	}
+}
+
 void
 sim_step(struct sim *s, uint64_t limit_us)
 {
 	uint64_t forward;
 
+	if (s->conf.deal)
+		sim_deal(s);
 	sim_arrive(s);
 	if (sim_turns(s) > 0)
 		forward = 1 + sim_random(s) % 20;

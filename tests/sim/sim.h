@@ -31,7 +31,8 @@ struct sim_link {
 
 struct sim_conf {
 	uint64_t seed;
-	unsigned workers[2]; /* of each host */
+	unsigned workers[2]; /* of each host; as many seats */
+	bool deal; /* workers come and go: the seats are dealt anew, to some of them, every 50 steps or so */
 	enum stack_spread spread; /* RSS: the seed chooses who polls a frame */
 	struct sim_link link[2]; /* from host 0, from host 1 */
 	uint16_t mtu; /* of the hosts; 0: 1500 */
@@ -48,7 +49,7 @@ struct sim_conf {
 struct sim_counters {
 	uint64_t sent, delivered, lost, burst_lost, duplicated, reordered, corrupted, cut;
 	uint64_t queue_drops, marked, too_big, black_holed, fragmented, partitioned, no_mbuf;
-	uint64_t steps, checks;
+	uint64_t steps, checks, deals;
 };
 
 struct sim;

@@ -39,6 +39,7 @@ conf_of(uint64_t seed)
 	c.workers[0] = 1 + (unsigned)(worker_random(&r) % 4);
 	c.workers[1] = 1 + (unsigned)(worker_random(&r) % 4);
 	c.spread = worker_random(&r) % 3 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
+	c.deal = seed % 2 != 0;
 	c.link[0].loss = 50000;
 	c.link[0].reorder = 20000;
 	c.link[0].duplicate = 10000;
@@ -118,7 +119,7 @@ run_seed(uint64_t seed, struct totals *t)
 
 		r.flow[i].seed = seed * FLOWS + i;
 		r.flow[i].total = BYTES;
-		if (flow_open(stack_worker(sim_stack(s, 0), i % conf.workers[0]), &r.flow[i], &k) !=
+		if (flow_open(stack_seat(sim_stack(s, 0), i % conf.workers[0]), &r.flow[i], &k) !=
 			0)
 			abort();
 	}
@@ -133,7 +134,7 @@ run_seed(uint64_t seed, struct totals *t)
 				f->over ? conv_end_name(f->end) : "-");
 			err = -1;
 		}
-		conv_put(stack_worker(sim_stack(s, 0), 0), &f->c->cn);
+		conv_put(stack_seat(sim_stack(s, 0), 0), &f->c->cn);
 	}
 	run_count(s, &r, t);
 	stack_drain(sim_stack(s, 1));

@@ -32,6 +32,7 @@ conf_of(uint64_t seed)
 	c.workers[0] = 1 + (unsigned)(worker_random(&r) % 3);
 	c.workers[1] = 2 + (unsigned)(worker_random(&r) % 3);
 	c.spread = worker_random(&r) % 2 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
+	c.deal = seed % 2 != 0;
 	c.link[0].delay_us = 50 + worker_random(&r) % 5000;
 	c.link[0].jitter_us = worker_random(&r) % 500;
 	c.link[0].loss = worker_random(&r) % 2 == 0 ? 20000 : 0;
@@ -55,7 +56,7 @@ run_open(struct sim *s, const struct sim_conf *conf)
 
 	memset(client, 0, sizeof(client));
 	for (unsigned i = 0; i < PAIR_CLIENTS; i++) {
-		struct worker *w = stack_worker(sim_stack(s, 0), i % conf->workers[0]);
+		struct worker *w = stack_seat(sim_stack(s, 0), i % conf->workers[0]);
 		struct key key = sim_key(i % 2 == 1, IPPROTO_TCP, PORT);
 
 		if (deaths && sim_random(s) % 3 == 0)
@@ -93,7 +94,7 @@ run_seed(uint64_t seed, uint64_t sums[4])
 	if (!pair_clients_ok(client, name))
 		err = -1;
 	for (unsigned i = 0; i < PAIR_CLIENTS; i++)
-		conv_put(stack_worker(sim_stack(s, 0), 0), &client[i].c->cn);
+		conv_put(stack_seat(sim_stack(s, 0), 0), &client[i].c->cn);
 	stack_stats(sim_stack(s, 1), &st);
 	sums[0] += hall.pairs;
 	sums[1] += hall.crossings;

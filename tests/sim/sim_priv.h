@@ -34,7 +34,8 @@ struct sim_host {
 
 struct sim {
 	struct sim_conf conf;
-	struct worker rng;
+	struct worker rng,
+		deals; /* a sequence of its own, so that what else happens stays the same */
 	uint64_t now_us;
 	struct sim_frame **flying; /* a heap: the next to arrive first */
 	unsigned nflying, flying_room;

@@ -173,7 +173,7 @@ rate_run(const struct way *p, FILE *csv)
 
 	for (unsigned i = 0; i < p->flows; i++)
 		if (tcp_proto.connect(
-			    stack_worker(sim_stack(s, 0), i % 2), &source, &k, NULL, &f[i].c) != 0)
+			    stack_seat(sim_stack(s, 0), i % 2), &source, &k, NULL, &f[i].c) != 0)
 			abort();
 	for (uint64_t us = 0; us < p->warm_us + p->measure_us; us += SAMPLE_US) {
 		if (us == p->warm_us)

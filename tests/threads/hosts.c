@@ -140,7 +140,7 @@ host_start(struct host *h)
 		.udp_idle_ms = conf.udp_idle_ms,
 		.tcp = conf.tcp,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {link_rx, link_tx, link_clock, h}};
+		.io = {link_rx, link_tx, link_clock, h, NULL}};
 	int err = 0, n;
 
 	(void)snprintf(name, sizeof(name), "%.6s%u", conf.name, h->number);
@@ -171,7 +171,7 @@ worker_main(void *arg)
 		hosts_fail("worker", -EAGAIN);
 	while (!atomic_load(&stop)) {
 		if (conf.turn != NULL && !atomic_load(&drain))
-			conf.turn(t->host->number, stack_worker(s, t->worker));
+			conf.turn(t->host->number, stack_seat(s, t->worker));
 		if (stack_turn(s, t->worker) == 0)
 			sched_yield();
 	}

@@ -18,7 +18,8 @@ struct hosts_conf {
 	uint32_t mbufs; /* of each host; 0: 8191 */
 	uint32_t udp_idle_ms;
 	struct tcp_conf tcp;
-	/** Before each turn of a worker, on its thread, until hosts_stop. May be NULL. */
+	/** Before each turn of worker i, on its thread, with seat i (which is its own unless seats are dealt anew; seat 0 is
+	 * always worker 0's), until hosts_stop. May be NULL. */
 	void (*turn)(unsigned host, struct worker *w);
 	/** Before each tick of a control thread, on it, until hosts_stop; also once before the first worker runs. May be NULL. */
 	void (*tick)(unsigned host, struct stack *s);

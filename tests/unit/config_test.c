@@ -202,7 +202,7 @@ test_defaults(void **state)
 	assert_true(c->workers.ncores >= 1);
 	assert_non_null(c->workers.cores);
 	assert_int_equal(c->workers.spread, STACK_SPREAD_AUTO);
-	assert_int_equal(c->workers.idle, CONFIG_IDLE_POLL);
+	assert_int_equal(c->workers.idle, CONFIG_IDLE_ADAPTIVE);
 	assert_int_equal(c->ninterfaces, 1);
 	assert_string_equal(c->interfaces[0].name, "lan");
 	assert_string_equal(c->interfaces[0].device, "net_null0");

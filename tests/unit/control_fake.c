@@ -56,11 +56,22 @@ control_fake_add(uint32_t slot, uint8_t proto)
 	return c;
 }
 
+static int
+control_fake_workers_set(void *arg, unsigned n)
+{
+	assert_ptr_equal(arg, &control_fake);
+	assert_in_range(n, 1, 4);
+	control_fake.workers_set = n;
+	return 0;
+}
+
 struct control_conf
 control_fake_conf(const char *path)
 {
 	static const int cores[] = {0, -1};
-	static const struct control_ifc ifcs[] = {{"net_tap0,iface=convd0", "net_tap", 2, 2}};
+	static _Atomic uint64_t refused = 5;
+	static const struct control_ifc ifcs[] = {
+		{"net_tap0,iface=convd0", "net_tap", 2, 2, &refused}};
 
 	return (struct control_conf){.stack = (struct stack *)&control_fake_stack,
 		.path = path,
@@ -69,7 +80,10 @@ control_fake_conf(const char *path)
 		.start_us = 0,
 		.cores = cores,
 		.ifcs = ifcs,
-		.nifcs = 1};
+		.nifcs = 1,
+		.workers_max = 4,
+		.workers_set = control_fake_workers_set,
+		.arg = &control_fake};
 }
 
 /* ---- what the product calls ---- */
@@ -94,7 +108,7 @@ stack_control(struct stack *s)
 }
 
 struct worker *
-stack_worker(struct stack *s, unsigned w)
+stack_seat(struct stack *s, unsigned w)
 {
 	assert_true(w < 2);
 	return &control_fake_worker;
@@ -110,6 +124,28 @@ unsigned
 stack_workers(const struct stack *s)
 {
 	return 2;
+}
+
+unsigned
+stack_seats(const struct stack *s)
+{
+	return 3;
+}
+
+unsigned
+stack_worker_seats(const struct stack *s, unsigned w, uint8_t *ret)
+{
+	/* Worker 0 has 0 and 2, worker 1 has 1. */
+	assert_true(w < 2);
+	ret[0] = (uint8_t)w;
+	ret[1] = 2;
+	return w == 0 ? 2 : 1;
+}
+
+bool
+stack_worker_up(const struct stack *s, unsigned w)
+{
+	return w < 2;
 }
 
 enum stack_spread
@@ -242,10 +278,30 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 }
 
 void
-stack_worker_counters(struct stack *s, unsigned w, struct worker_counters *ret)
+stack_seat_counters(struct stack *s, unsigned seat, struct worker_counters *ret)
 {
+	assert_true(seat < 3);
+	*ret = control_fake.worker[seat];
+}
+
+void
+stack_worker_counters(const struct stack *s, unsigned w, struct stack_worker_counters *ret)
+{
+	const struct worker_counters *c = &control_fake.worker[w];
+
 	assert_true(w < 2);
-	*ret = control_fake.worker[w];
+	*ret = (struct stack_worker_counters){
+		.turns = c->turns,
+		.idle_turns = c->idle_turns,
+		.received = c->received,
+		.delivered = c->delivered,
+		.consumed = c->consumed,
+		.sent = c->sent,
+		.sleeps = 3,
+		.slept_us = 4000,
+		.up_us = 10000,
+		.seats_given = w,
+	};
 }
 
 struct listener *

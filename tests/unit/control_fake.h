@@ -30,9 +30,10 @@ struct control_fake {
 	struct conv_handle hung_up; /* the last one */
 	unsigned statuses; /* stack_conv_status calls */
 	struct stack_stats stats;
-	struct worker_counters worker[2];
+	struct worker_counters worker[3]; /* by seat; the workers say the same */
 	struct listener *listeners[4];
 	unsigned nlisteners;
+	unsigned workers_set; /* what was asked for last; 4 at most */
 	/** Called in each conv_next: the world goes on between two looks. May be NULL. */
 	void (*churn)(uint32_t slot);
 };

@@ -107,8 +107,6 @@ what_is_not_built_says_so(void **state)
 	control_fake_refused("{\"command\":\"doctor\"}", "not_built", "doctor: not built yet");
 	control_fake_refused("{\"command\":\"trace\"}", "not_built", "trace: not built yet");
 	control_fake_refused("{\"command\":\"capture\"}", "not_built", "capture: not built yet");
-	control_fake_refused(
-		"{\"command\":\"workers\",\"set\":2}", "not_built", "workers set: not built yet");
 }
 
 static void
@@ -443,7 +441,7 @@ stats_are_one_object_with_every_reason(void **state)
 	assert_int_equal(json_object_size(drops), DROP_MAX);
 	for (unsigned r = 0; r < DROP_MAX; r++)
 		assert_int_equal(num(drops, drop_name(r)), r == DROP_TCP_PAWS ? 90 : 0);
-	assert_int_equal(json_array_size(json_object_get(stats, "workers")), 2);
+	assert_int_equal(json_array_size(json_object_get(stats, "workers")), 3);
 	worker = json_array_get(json_object_get(stats, "workers"), 1);
 	assert_int_equal(num(worker, "worker"), 1);
 	assert_int_equal(num(worker, "received"), 77);
@@ -470,6 +468,12 @@ status_says_what_runs(void **state)
 	control_fake.stats.live[NODE_HALF_OPEN] = 3;
 	control_fake.stats.limit[NODE_HALF_OPEN] = 64;
 	control_fake.stats.stalled = true;
+	control_fake.stats.stalls = 2;
+	control_fake.stats.stuck_us = 700000;
+	control_fake.stats.stuck_worker = 1;
+	control_fake.stats.conv.get_failed = 11;
+	control_fake.stats.conv.backlog_pushes = 12;
+	control_fake.stats.conv.backlog_full = 13;
 	control_set_state(control_fake_ctl, "draining");
 	answer = ask("{\"command\":\"status\"}");
 	status = json_object_get(answer, "status");
@@ -487,6 +491,18 @@ status_says_what_runs(void **state)
 	assert_int_equal(num(half_open, "live"), 3);
 	assert_int_equal(num(half_open, "limit"), 64);
 	assert_true(json_is_true(json_object_get(status, "reclaim_stalled")));
+	assert_int_equal(num(status, "workers_max"), 3);
+	assert_int_equal(num(status, "stalls"), 2);
+	assert_int_equal(num(status, "stuck_us"), 700000);
+	assert_int_equal(num(status, "stuck_worker"), 1);
+	assert_int_equal(num(status, "get_failed"), 11);
+	assert_int_equal(num(status, "recheck_failed"), 0);
+	assert_int_equal(num(status, "backlog_pushes"), 12);
+	assert_int_equal(num(status, "backlog_full"), 13);
+	json_decref(answer);
+	control_fake.stats.stuck_us = 0;
+	answer = ask("{\"command\":\"status\"}");
+	assert_int_equal(num(json_object_get(answer, "status"), "stuck_worker"), -1);
 	json_decref(answer);
 }
 
@@ -578,6 +594,7 @@ interfaces_and_workers(void **state)
 	address = json_array_get(json_object_get(row, "addresses"), 1);
 	assert_string_equal(str(address, "address"), "fd00::2/64");
 	assert_string_equal(str(address, "state"), "tentative");
+	assert_int_equal(num(row, "tx_refused"), 5);
 	json_decref(answer);
 
 	control_fake.worker[0].turns = 10;
@@ -587,10 +604,41 @@ interfaces_and_workers(void **state)
 	assert_int_equal(num(row, "worker"), 0);
 	assert_int_equal(num(row, "core"), 0);
 	assert_int_equal(num(row, "turns"), 10);
+	assert_int_equal(json_array_size(json_object_get(row, "seats")), 2);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(row, "seats"), 1)), 2);
+	assert_int_equal(num(row, "sleeps"), 3);
+	assert_int_equal(num(row, "slept_us"), 4000);
+	assert_int_equal(num(row, "up_us"), 10000);
 	row = json_array_get(json_object_get(answer, "workers"), 1);
 	assert_int_equal(num(row, "core"), -1);
 	assert_int_equal(num(row, "idle_turns"), 9);
 	json_decref(answer);
+}
+
+static void
+workers_are_set_within_bounds(void **state)
+{
+	static const char *const wrong[] = {"0", "5", "-1", "4294967297"};
+	json_t *answer;
+
+	for (unsigned n = 1; n <= 4; n++) {
+		char request[64];
+
+		snprintf(request, sizeof(request), "{\"command\":\"workers\",\"set\":%u}", n);
+		answer = ask(request);
+		assert_int_equal(json_array_size(json_object_get(answer, "workers")), 2);
+		assert_int_equal(control_fake.workers_set, n);
+		json_decref(answer);
+	}
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char request[64], reason[64];
+
+		snprintf(
+			request, sizeof(request), "{\"command\":\"workers\",\"set\":%s}", wrong[i]);
+		snprintf(reason, sizeof(reason), "workers set: %s is not in 1-4", wrong[i]);
+		control_fake_refused(request, "invalid", reason);
+		assert_int_equal(control_fake.workers_set, 4);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -615,6 +663,7 @@ main(void)
 		TEST(status_says_what_runs),
 		TEST(listeners_add_up_their_workers),
 		TEST(interfaces_and_workers),
+		TEST(workers_are_set_within_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

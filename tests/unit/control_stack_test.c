@@ -154,7 +154,7 @@ world_stack(void)
 		.seed = 42,
 		.virtual_workers = true,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {world_rx, world_tx, world_now_us, NULL}};
+		.io = {world_rx, world_tx, world_now_us, NULL, NULL}};
 	int err = 0;
 
 	world.now_us = 1000000;

@@ -152,7 +152,7 @@ what_is_not_built_is_exit_1_by_name(void **state)
 	fails("doctor", 1, "convctl: doctor: not built yet");
 	fails("trace 1.1", 1, "convctl: trace: not built yet");
 	fails("capture", 1, "convctl: capture: not built yet");
-	fails("workers set 3", 1, "convctl: workers set: not built yet");
+	fails("workers set 5", 2, "convctl: workers set: 5 is not in 1-4 (workers.max)");
 }
 
 static void
@@ -381,12 +381,21 @@ status_is_a_list(void **state)
 	assert_non_null(strstr(r.out, "state             running\n"));
 	assert_non_null(strstr(r.out, "version           1.2.3\n"));
 	assert_non_null(strstr(r.out, "configuration     /etc/convd.json\n"));
-	assert_non_null(strstr(r.out, "workers           2, spread packet\n"));
+	assert_non_null(strstr(r.out, "workers           2 of 3, spread packet\n"));
 	assert_non_null(strstr(r.out, "conversations     3 of 5000\n"));
-	assert_non_null(strstr(r.out, "reclamation       well, oldest batch 0 us\n"));
+	assert_non_null(strstr(r.out, "reclamation       well, oldest batch 0 us, stalls 0\n"));
+	assert_null(strstr(r.out, "stuck"));
 	convctl_ran_free(&r);
 	control_fake.stats.stalled = true;
+	control_fake.stats.stuck_us = 700000;
+	control_fake.stats.stuck_worker = 1;
+	control_fake.stats.conv.get_failed = 11;
+	control_fake.stats.conv.backlog_pushes = 12;
+	control_fake.stats.conv.backlog_full = 13;
 	r = ran("status", 0);
+	assert_non_null(strstr(r.out, "stuck             worker 1, 700000 us in one turn\n"));
+	assert_non_null(strstr(r.out, "races             lost 11, re-check failures 0\n"));
+	assert_non_null(strstr(r.out, "backlog           12 packets, 13 over its bound\n"));
 	assert_non_null(strstr(r.out, "reclamation       STALLED,"));
 	convctl_ran_free(&r);
 }
@@ -408,9 +417,9 @@ interfaces_and_workers_are_shown(void **state)
 		.consumed = 6,
 		.sent = 7};
 	prints("workers",
-		"WORKER  CORE  BUSY-TURNS  TURNS  RECEIVED  DELIVERED  CONSUMED  SENT\n"
-		"     0     0       25.0%   1000    123456          5         6     7\n"
-		"     1     -        0.0%      0         0          0         0     0\n");
+		"WORKER  CORE  SEATS  ASLEEP  BUSY-TURNS  TURNS  RECEIVED  DELIVERED  CONSUMED  SENT\n"
+		"     0     0  0,2     40.0%       25.0%   1000    123456          5         6     7\n"
+		"     1     -  1       40.0%        0.0%      0         0          0         0     0\n");
 	prints("listeners",
 		"NAME  PROTO  LOCAL  SERVICE  CONVS  HALF-OPEN  ACCEPTED  REFUSED  DENIED  "
 		"BYTES-IN  BYTES-OUT  ALLOW  DENY\n");

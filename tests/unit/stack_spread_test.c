@@ -71,7 +71,7 @@ port_open(struct port *p)
 		.seed = 1,
 		.virtual_workers = true,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {port_rx, port_tx, port_now, p},
+		.io = {port_rx, port_tx, port_now, p, NULL},
 	};
 	struct ip_ifc_conf ifc = {.name = "lan", .mtu = 1500};
 	int err;

@@ -364,7 +364,7 @@ wire_stack(struct wire *w)
 struct worker *
 wire_worker(struct wire *w, unsigned i)
 {
-	return stack_worker(w->s, i);
+	return stack_seat(w->s, i);
 }
 
 struct listener *
