@@ -37,7 +37,7 @@ seen(const struct host_peer *p)
 static struct worker *
 worker(unsigned i)
 {
-	return stack_worker(host, i);
+	return stack_seat(host, i);
 }
 
 static void

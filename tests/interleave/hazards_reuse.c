@@ -50,7 +50,7 @@ expect_got(const struct host_peer *p, unsigned serial)
 static struct worker *
 worker(unsigned i)
 {
-	return stack_worker(host, i);
+	return stack_seat(host, i);
 }
 
 /** Give back what the scenario holds, on worker i. */

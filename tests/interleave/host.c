@@ -649,7 +649,7 @@ host_connect(unsigned i, const struct host_peer *p, struct conv **ret_c)
 	struct key k = host_key(p);
 	const struct proto *proto = p->proto == IPPROTO_TCP ? &tcp_proto : &udp_proto;
 
-	return proto->connect(stack_worker(host, i), &witness, &k, NULL, ret_c);
+	return proto->connect(stack_seat(host, i), &witness, &k, NULL, ret_c);
 }
 
 int
