@@ -160,12 +160,12 @@ LOCK = [
 # The protocol's lock, over look-up, input, closing and reuse: all of a turn; let go and taken again in the middle of
 # what is done for a burst, as who sends an answer there did.
 PROTOCOL_LOCK = [
-    Change("lib/stack/turn.c", "unsigned\nstack_turn(struct stack *s, unsigned number)\n{",
-           "extern int protocol_locked;\nint protocol_locked;\n\nunsigned\nstack_turn(struct stack *s, unsigned number)\n{"),
-    Change("lib/stack/turn.c", "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(sw, ifc);",
+    Change("lib/stack/turn.c", "static unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{",
+           "extern int protocol_locked;\nint protocol_locked;\n\nstatic unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{"),
+    Change("lib/stack/turn.c", "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);",
            "\tPOINT(\"lock protocol\", &protocol_locked);\n\twhile (protocol_locked)\n"
            "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n\tprotocol_locked = 1;\n"
-           "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(sw, ifc);"),
+           "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
     Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern int protocol_locked;\n"),
     Change(INPUT, "\t\t\tops->input(w, cn, m);\n\t\t}\n",

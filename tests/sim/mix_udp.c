@@ -173,8 +173,8 @@ mix_udp_wake(struct mix *x, struct mix_udp *u)
 
 	u->wake_us = 0;
 	if (!u->over)
-		conv_post(stack_convs(s), (unsigned)(sim_random(x->s) % stack_seats(s)),
-			&u->c->cn, NODE_KICK);
+		conv_post(stack_convs(s), (unsigned)(sim_random(x->s) % stack_seats(s)), &u->c->cn,
+			NODE_KICK);
 }
 
 bool
