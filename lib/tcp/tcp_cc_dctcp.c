@@ -24,8 +24,8 @@ dctcp_acked(struct worker *w, struct tcp_conv *tc, uint32_t bytes)
 
 	(void)w;
 	bytes = tcp_slow_start(tc, bytes);
-	if (bytes == 0 || tc->sndq.head == NULL)
-		return;
+	if (tc->sndq.head == NULL)
+		return; /* with the last of the queue the credit went, too */
 	f = tcp_flight(tc);
 	f->dctcp.credit += bytes;
 	if (f->dctcp.credit >= tc->cwnd) {

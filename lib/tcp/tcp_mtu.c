@@ -53,11 +53,13 @@ void
 tcp_mtu_lost(struct worker *w, struct tcp_conv *tc)
 {
 	static const uint16_t steps[] = {1500, 1280, 1024, 552};
-	uint32_t hlen = ((tc->flags & TCPF_V4) != 0 ? 40 : 60) + tcp_opts_len(tc);
+	bool v4 = (tc->flags & TCPF_V4) != 0;
+	unsigned n = v4 ? RTE_DIM(steps) : 2; /* RFC 8200 section 5: no narrower than 1280 */
+	uint32_t hlen = (v4 ? 40 : 60) + tcp_opts_len(tc);
 
 	if (tc->sndq.head == NULL)
 		return;
-	for (unsigned i = 0; i < RTE_DIM(steps); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if (steps[i] >= tc->c.path.mtu || pkt_of(tc->sndq.head)->tx.len + hlen <= steps[i])
 			continue;
 		if (tcp_mtu_fall(w, tc, steps[i]))

@@ -66,6 +66,44 @@ swallow(struct wire_conn *k, uint32_t mtu, unsigned ms)
 	return false;
 }
 
+/* RFC 1191 section 6.4: only what does not fit is sent again; what is just as long as the path carries does. */
+static void
+test_told_exactly(void **state)
+{
+	const uint32_t fits = 1400 - 52;
+	struct wire_conn k;
+	struct wire *w = open_one(&k);
+
+	(void)state;
+	wire_write(&k, MSS);
+	wire_expect(&k, ACK, 1, 1, MSS);
+	wire_write(&k, fits);
+	wire_expect(&k, ACK, 1 + MSS, 1, fits);
+	wire_icmp(&k, WIRE_TOO_BIG, (uint16_t)(fits + HLEN), 1);
+	wire_expect(&k, ACK, 1, 1, fits);
+	wire_expect(&k, ACK, 1 + fits, 1, MSS - fits);
+	wire_silent(w);
+	wire_close(w);
+}
+
+/* RFC 4821 section 7.7: a segment that is as long as a step is no shorter for it: the next step. */
+static void
+test_step_must_shorten(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&k);
+
+	(void)state;
+	wire_write(&k, 1280 - HLEN);
+	for (unsigned t = 0; t < 20000 && wire_stat(w, "rto_fired") < 4; t++)
+		wire_run(w, 1);
+	wire_discard(w);
+	/* IPv6 has no path narrower than that (RFC 8200 section 5). */
+	assert_int_equal(wire_status(&k).mss, wire_v6() ? 1460 : 1024 - 40);
+	assert_int_equal(wire_stat(w, "black_holes"), !wire_v6());
+	wire_close(w);
+}
+
 static void
 test_told(void **state)
 {
@@ -178,6 +216,8 @@ main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_told_exactly),
+		cmocka_unit_test(test_step_must_shorten),
 		cmocka_unit_test(test_age),
 		cmocka_unit_test(test_black_hole),
 		cmocka_unit_test(test_no_black_hole),

@@ -329,6 +329,24 @@ test_active_refused(void **state)
 	wire_close(w);
 }
 
+/* RFC 9293 section 3.10.7.3: data that comes with the SYN-ACK is taken in, and the service told. */
+static void
+test_active_with_data(void **state)
+{
+	struct wire *w = wire_open(&plain);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	wire_connect(&k);
+	wire_expect(&k, SYN, 0, WIRE_ANY, 0);
+	wire_send(&k, SYN | ACK, 0, 1, 10);
+	wire_expect(&k, ACK, 1, 11, 0);
+	assert_int_equal(k.connected, 1);
+	assert_int_equal(k.read, 10);
+	wire_close(w);
+}
+
 static void
 test_active_unreachable(void **state)
 {
@@ -480,6 +498,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_data_with_last_ack),
 		cmocka_unit_test(test_active),
 		cmocka_unit_test(test_active_refused),
+		cmocka_unit_test(test_active_with_data),
 		cmocka_unit_test(test_active_unreachable),
 		cmocka_unit_test(test_active_timeout),
 		cmocka_unit_test(test_simultaneous),

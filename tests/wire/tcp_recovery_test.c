@@ -149,6 +149,55 @@ test_prr_reno(void **state)
 	wire_close(w);
 }
 
+/* ---- RFC 6298 ---- */
+
+/* Section 2.3, 2.4: the variance of a steady path goes to 0; the clock's granularity is what remains: RTO = 300 + 1 ms. */
+static void
+test_rto_of_steady_path(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, false);
+	struct wire_seg s;
+	uint64_t at = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 80; i++) {
+		wire_write(&k, 10);
+		at = wire_now_us(w);
+		wire_expect(&k, ACK, 1 + 10 * i, 1, 10);
+		if (i == 79)
+			break;
+		wire_run(w, 300);
+		wire_discard(w);
+		wire_send(&k, ACK, 1, 1 + 10 * (i + 1), 0);
+	}
+	wire_run(w, 350);
+	s = wire_expect(&k, ACK, 1 + 790, 1, 10);
+	assert_in_range(s.at_us - at, 301000, 302000);
+	wire_discard(w);
+	wire_close(w);
+}
+
+/* A timeout forgets what duplicates stood for: one segment goes, not one for each of them (RFC 5681 section 3.1). */
+static void
+test_timeout_forgets_duplicates(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, false);
+
+	(void)state;
+	wire_write(&k, 12 * MSS);
+	expect_segments(&k, 0, 10);
+	ack_segments(&k, 0);
+	ack_segments(&k, 0);
+	expect_segments(&k, 10, 12);
+	for (unsigned t = 0; t < 2000 && wire_stat(w, "rto_fired") == 0; t++)
+		wire_run(w, 1);
+	expect_segments(&k, 0, 1);
+	wire_silent(w);
+	wire_close(w);
+}
+
 /* ---- RFC 5682 ---- */
 
 /** Ten segments are out, and the timer has fired: the first went again. There is more to send. */
@@ -375,6 +424,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_prr_slow_start),
 		cmocka_unit_test(test_prr_nothing_delivered),
 		cmocka_unit_test(test_prr_reno),
+		cmocka_unit_test(test_rto_of_steady_path),
+		cmocka_unit_test(test_timeout_forgets_duplicates),
 		cmocka_unit_test(test_frto_spurious),
 		cmocka_unit_test(test_frto_loss),
 		cmocka_unit_test(test_frto_duplicate_first),
