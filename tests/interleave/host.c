@@ -450,7 +450,7 @@ host_open(void)
 		.virtual_workers = true,
 		.seed = 1,
 		.socket_id = SOCKET_ID_ANY,
-		.io = {host_rx, host_tx, host_now, NULL},
+		.io = {.rx = host_rx, .tx = host_tx, .now_us = host_now},
 	};
 	int err = 0;
 
