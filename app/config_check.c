@@ -65,6 +65,14 @@ config_check_workers(struct config_ctx *x, const struct config_workers *w)
 }
 
 static void
+config_check_tcp(struct config_ctx *x, const struct config_tcp *t)
+{
+	config_at(x, "tcp.congestion_control");
+	if (t->congestion_control == TCP_DCTCP && t->ecn == TCP_ECN_OFF)
+		config_fault(x, "dctcp goes by marks, and tcp.ecn is off");
+}
+
+static void
 config_check_names(struct config_ctx *x, const struct config *c, unsigned i)
 {
 	const struct config_interface *f = &c->interfaces[i];
@@ -214,5 +222,6 @@ config_check(struct config_ctx *x, const struct config *c)
 		config_check_to(x, c, i);
 		config_check_via(x, c, i);
 	}
+	config_check_tcp(x, &c->tcp);
 	config_check_listeners(x, c);
 }

@@ -62,6 +62,9 @@ tcp_ecn_reduce(struct worker *w, struct tcp_conv *tc, uint32_t acked)
 	const struct tcp_cc *cc = tcp_cc(tc);
 	uint32_t flight = tc->snd_nxt - tc->snd_una + acked;
 
+	if (flight ==
+		0) /* acknowledged before without a word of marks: how much it was is forgotten */
+		flight = tc->cwnd;
 	TCP_COUNT(w, ecn_reductions);
 	tc->ssthresh = cc->marked != NULL ? cc->marked(w, tc, flight) : cc->ssthresh(w, tc, flight);
 	tc->flags |= TCPF_CWR;

@@ -257,7 +257,8 @@ tcp_recovery_more(struct worker *w, struct tcp_conv *tc, const struct tcp_news *
 void
 tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
 {
-	if (n->ece && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0)
+	/* While CWR has not gone out yet the peer repeats what was answered already. */
+	if (n->ece && !tc->cwr && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0)
 		tcp_ecn_reduce(w, tc, n->acked);
 	if (n->acked > 0)
 		tcp_recovery_grow(w, tc, n->acked);

@@ -47,6 +47,17 @@ tcp_end(struct worker *w, struct tcp_conv *tc, enum conv_end why)
 		tcp_finish(w, tc);
 }
 
+/** A callback has returned. @return false: the conversation is over, and gone */
+static bool
+tcp_called(struct worker *w, struct tcp_conv *tc)
+{
+	tc->flags &= ~TCPF_CALLING;
+	if ((tc->flags & TCPF_OVER) == 0)
+		return true;
+	tcp_finish(w, tc);
+	return false;
+}
+
 /** Call the service, if it has this callback. @return false: the conversation is over, and gone */
 static bool
 tcp_call(struct worker *w, struct tcp_conv *tc, void (*f)(struct worker *w, struct conv *c))
@@ -55,11 +66,7 @@ tcp_call(struct worker *w, struct tcp_conv *tc, void (*f)(struct worker *w, stru
 		return true;
 	tc->flags |= TCPF_CALLING;
 	f(w, &tc->c);
-	tc->flags &= ~TCPF_CALLING;
-	if ((tc->flags & TCPF_OVER) == 0)
-		return true;
-	tcp_finish(w, tc);
-	return false;
+	return tcp_called(w, tc);
 }
 
 /** Tell the service what goes wrong, if it wants to know. Not from a callback. The conversation may be over then. */
@@ -72,9 +79,7 @@ tcp_trouble(struct worker *w, struct tcp_conv *tc, enum conv_trouble what, unsig
 		return;
 	tc->flags |= TCPF_CALLING;
 	tc->c.service->trouble(w, &tc->c, what, detail);
-	tc->flags &= ~TCPF_CALLING;
-	if ((tc->flags & TCPF_OVER) != 0)
-		tcp_finish(w, tc);
+	tcp_called(w, tc);
 }
 
 /** accept or connected. @return false: over */

@@ -90,6 +90,9 @@ udp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	} else if (p->icmp.hard) {
 		UDP_COUNT(w, unreachables);
 		udp_conv(c)->flags |= UDPF_GONE;
+	} else {
+		UDP_COUNT(w, soft_errors);
+		udp_trouble(w, c, (unsigned)p->icmp.type << 8 | p->icmp.code);
 	}
 	w->c.delivered++;
 	rte_pktmbuf_free(m);

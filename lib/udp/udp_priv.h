@@ -48,6 +48,7 @@ struct udp_conv {
 	X(queue_full)         \
 	X(path_mtu_falls)     \
 	X(unreachables)       \
+	X(soft_errors)        \
 	X(out_failed)
 
 enum udp_stat {
@@ -95,6 +96,7 @@ int udp_connect(struct worker *w, const struct service *s, const struct key *k, 
 
 /* udp_service.c */
 void udp_work(struct worker *w, struct conv *c, uint64_t bits);
+void udp_trouble(struct worker *w, struct conv *c, unsigned detail);
 void udp_flush(struct worker *w, struct conv *c);
 void udp_retire(struct worker *w, struct conv *c);
 struct rte_mbuf *udp_read(struct worker *w, struct conv *c);

@@ -51,6 +51,17 @@ udp_shutdown(struct worker *w, struct conv *c)
 	udp_conv(c)->flags |= UDPF_SHUT;
 }
 
+/** A callback has returned. @return false: the conversation is over, and gone */
+static bool
+udp_called(struct worker *w, struct udp_conv *uc)
+{
+	uc->flags &= (uint8_t)~UDPF_CALLING;
+	if ((uc->flags & UDPF_OVER) == 0)
+		return true;
+	udp_finish(w, uc);
+	return false;
+}
+
 /** Call the service, if it has this callback. @return false: the conversation is over, and gone */
 static bool
 udp_call(struct worker *w, struct udp_conv *uc, void (*f)(struct worker *w, struct conv *c))
@@ -59,11 +70,21 @@ udp_call(struct worker *w, struct udp_conv *uc, void (*f)(struct worker *w, stru
 		return true;
 	uc->flags |= UDPF_CALLING;
 	f(w, &uc->c);
-	uc->flags &= (uint8_t)~UDPF_CALLING;
-	if ((uc->flags & UDPF_OVER) == 0)
-		return true;
-	udp_finish(w, uc);
-	return false;
+	return udp_called(w, uc);
+}
+
+/** An ICMP error that ends nothing. A call that has not been taken yet is no business of the service. */
+void
+udp_trouble(struct worker *w, struct conv *c, unsigned detail)
+{
+	struct udp_conv *uc = udp_conv(c);
+
+	if (c->service->trouble == NULL || (uc->flags & (UDPF_BORN | UDPF_ACTIVE)) == 0 ||
+		(uc->flags & UDPF_OVER) != 0)
+		return;
+	uc->flags |= UDPF_CALLING;
+	c->service->trouble(w, c, CONV_TROUBLE_ICMP, detail);
+	udp_called(w, uc);
 }
 
 /**

@@ -267,10 +267,34 @@ test_advice_unreachable(void **state)
 	udp_toy_icmp(3, 1, 0, PORT, 4000);
 	conv_net_in(&net, 1, &f);
 	assert_int_equal(svc.hangups, 0);
+	assert_int_equal(svc.troubles, 1);
+	assert_int_equal(svc.detail, 3 << 8 | 1);
+	assert_int_equal(conv_net_udp_stat(&net, "soft_errors"), 1);
 	udp_toy_icmp(3, 3, 0, PORT, 4000);
 	conv_net_in(&net, 1, &f);
+	assert_int_equal(svc.troubles, 1);
 	assert_int_equal(svc.hangups, 1);
 	assert_int_equal(svc.end, CONV_END_UNREACHABLE);
+	assert_null(conv_net_find(&net, &k));
+}
+
+/* The service may close while it is being told. */
+static void
+test_advice_closes(void **state)
+{
+	struct key k = udp_toy_tuple(false, 4000, PORT);
+
+	(void)state;
+	conv_net_listen(&net, PORT, &toy, false);
+	udp_toy_datagram(false, 4000, PORT, "x", 1);
+	conv_net_in(&net, 0, &f);
+	test_net_discard(&net.net);
+	svc.close_in_trouble = true;
+	udp_toy_icmp(3, 1, 0, PORT, 4000);
+	conv_net_in(&net, 0, &f);
+	assert_int_equal(svc.troubles, 1);
+	assert_int_equal(svc.hangups, 1);
+	assert_int_equal(svc.end, CONV_END_CLOSED);
 	assert_null(conv_net_find(&net, &k));
 }
 
@@ -431,6 +455,7 @@ main(void)
 		T(test_no_buffers),
 		T(test_write_too_long),
 		T(test_advice_unreachable),
+		T(test_advice_closes),
 		T(test_advice_path_mtu),
 		T(test_connect),
 		T(test_connect_is_whole),

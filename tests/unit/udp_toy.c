@@ -96,6 +96,17 @@ toy_hangup(struct worker *w, struct conv *c, enum conv_end why)
 }
 
 static void
+toy_trouble(struct worker *w, struct conv *c, enum conv_trouble what, unsigned detail)
+{
+	assert_true(conv_inside(w, &c->cn));
+	assert_int_equal(what, CONV_TROUBLE_ICMP);
+	svc.troubles++;
+	svc.detail = detail;
+	if (svc.close_in_trouble)
+		c->proto->close(w, c);
+}
+
+static void
 toy_datagram(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
 	struct key k = pkt_of(m)->key.k;
@@ -115,6 +126,7 @@ const struct service toy = {
 	.recv = toy_recv,
 	.kicked = toy_kicked,
 	.hangup = toy_hangup,
+	.trouble = toy_trouble,
 	.datagram = toy_datagram,
 };
 

@@ -28,6 +28,8 @@ struct udp_toy {
 	int written;
 	size_t lens[64];
 	unsigned nlens;
+	unsigned troubles, detail;
+	bool close_in_trouble;
 	bool reenter; /* while the service runs, the same datagram comes again, on worker 1 */
 };
 

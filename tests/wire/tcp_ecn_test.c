@@ -250,6 +250,48 @@ test_reduction_at_end(void **state)
 	wire_close(w);
 }
 
+/* Nothing is sent on which CWR could go, and the peer repeats itself with each segment: it was answered already. */
+static void
+test_reduction_once(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_ecn(&newreno, &k);
+
+	(void)state;
+	wire_write(&k, 8 * MSS);
+	wire_discard(w);
+	wire_send(&k, ACK | ECE, 1, 1 + 8 * MSS, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		wire_send(&k, ACK | ECE, 1 + i * 100, 1 + 8 * MSS, 100);
+		assert_int_equal(wire_status(&k).cwnd, 4 * MSS);
+	}
+	assert_int_equal(wire_stat(w, "ecn_reductions"), 1);
+	wire_discard(w);
+	wire_write(&k, 10);
+	wire_expect(&k, ACK | CWR, 1 + 8 * MSS, 401, 10);
+	wire_close(w);
+}
+
+/* Marks are told of when all has been acknowledged before: half of what may go, not of nothing. */
+static void
+test_reduction_idle(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_ecn(&newreno, &k);
+	uint32_t cwnd;
+
+	(void)state;
+	wire_write(&k, 8 * MSS);
+	wire_discard(w);
+	wire_send(&k, ACK, 1, 1 + 8 * MSS, 0);
+	cwnd = wire_status(&k).cwnd;
+	wire_send(&k, ACK | ECE, 1, 1 + 8 * MSS, 100);
+	assert_int_equal(wire_status(&k).cwnd, cwnd / 2);
+	assert_int_equal(wire_status(&k).ssthresh, cwnd / 2);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* A loss in a window that has come down for its marks is no second reason. */
 static void
 test_loss_among_marks(void **state)
@@ -468,6 +510,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_reduction),
 		cmocka_unit_test(test_reduction_at_end),
+		cmocka_unit_test(test_reduction_once),
+		cmocka_unit_test(test_reduction_idle),
 		cmocka_unit_test(test_loss_among_marks),
 		cmocka_unit_test(test_what_is_marked),
 		cmocka_unit_test(test_cookie),
