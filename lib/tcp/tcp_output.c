@@ -456,6 +456,8 @@ tcp_output(struct worker *w, struct tcp_conv *tc)
 	} else {
 		tc->flags |= TCPF_CWND_LTD;
 	}
+	if (tc->sndq.head != NULL)
+		tcp_flight_sent(tc);
 	POINT("output_mid", &tc->c.cn.n.word);
 	tcp_send_fin(w, tc);
 	if ((tc->flags & TCPF_WINDOW) != 0 && (tc->flags & TCPF_SENT) == 0 &&

@@ -226,7 +226,10 @@ struct tcp_flight {
 	/* Proportional rate reduction (RFC 9937), while TCPF_RECOVERY or TCPF_CWR: */
 	uint32_t prr_delivered,
 		prr_out; /* bytes that came to the peer, and that were sent, since */
-	uint32_t recover_fs; /* bytes in flight when it began: RecoverFS */
+	union {
+		uint32_t recover_fs; /* bytes in flight when it began: RecoverFS */
+		uint32_t out_una; /* at other times: SND.UNA when output was made last */
+	};
 	union {
 		uint32_t cubic_ms; /* when CUBIC's curve passes W_max; 0: no epoch */
 		struct { /* of DCTCP's observation window: */
@@ -486,6 +489,14 @@ tcp_flight(const struct tcp_conv *tc)
 {
 	assert(tc->sndq.head != NULL);
 	return (struct tcp_flight *)(void *)&pkt_of(tc->sndq.head)->key;
+}
+
+/** All has been sent that may be, so what is acknowledged from here on makes room. There is a flight. */
+static inline void
+tcp_flight_sent(struct tcp_conv *tc)
+{
+	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) == 0)
+		tcp_flight(tc)->out_una = tc->snd_una;
 }
 
 static inline uint32_t

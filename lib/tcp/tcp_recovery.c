@@ -37,6 +37,16 @@ tcp_mark_lost(struct tcp_conv *tc, struct rte_mbuf *m)
 	p->tx.flags |= TCP_TX_LOST;
 }
 
+/**
+ * FlightSize (RFC 5681). The ACKs of a burst are taken in one after the other before anything is sent for them: what the
+ * first of them acknowledge counts, when a later one tells of a loss.
+ */
+static uint32_t
+tcp_flight_size(const struct tcp_conv *tc)
+{
+	return tc->snd_nxt - tcp_flight(tc)->out_una;
+}
+
 /** Loss is believed: remember how it was before, should it prove wrong (RFC 4015). */
 static void
 tcp_recovery_save(struct tcp_conv *tc)
@@ -76,6 +86,7 @@ tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
 	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
 	f->flags = 0;
 	f->undo_cwnd = 0;
+	tcp_flight_sent(tc);
 	tcp_recovery_resume(tc, true);
 }
 
@@ -125,14 +136,15 @@ static void
 tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 {
 	struct tcp_flight *f = tcp_flight(tc);
-	uint32_t sacked = (tc->flags & TCPF_SACK) != 0 ? f->sacked : 0;
+	uint32_t sacked = (tc->flags & TCPF_SACK) != 0 ? f->sacked : 0, flight;
 
 	TCP_COUNT(w, fast_recoveries);
 	tcp_recovery_save(tc);
 	/* RFC 3168 section 6.1.2: marks and losses of one window are answered once. */
 	if ((tc->flags & TCPF_CWR) == 0) {
-		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
-		tcp_prr_start(tc, tc->snd_nxt - tc->snd_una - sacked + delivered);
+		flight = tcp_flight_size(tc);
+		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, flight);
+		tcp_prr_start(tc, RTE_MAX(flight, sacked) - sacked + delivered);
 	}
 	f->recover = tc->snd_nxt;
 	f->tlp = TCP_TLP_NONE;
@@ -163,8 +175,10 @@ tcp_recovery_leave(struct tcp_conv *tc)
 	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK)) == TCPF_RECOVERY)
 		tc->cwnd = RTE_MIN(tc->cwnd, RTE_MAX(tcp_pipe(tc), mss) + mss);
 	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR);
-	if (tc->sndq.head != NULL)
-		tcp_flight(tc)->flags = 0;
+	if (tc->sndq.head == NULL)
+		return;
+	tcp_flight(tc)->flags = 0;
+	tcp_flight_sent(tc);
 }
 
 /** Without SACK: count what duplicates stand for. @return true if the head is believed lost now */

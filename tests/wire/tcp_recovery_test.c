@@ -101,6 +101,29 @@ test_prr_slow_start(void **state)
 	wire_close(w);
 }
 
+/* What the ACKs of one burst acknowledge before one of them tells of a loss was in flight, too. */
+static void
+test_flight_of_a_burst(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = twenty(&k);
+
+	(void)state;
+	wire_queue(&k, ACK, 1, seq_of(24), 0);
+	k.sack[0][0] = seq_of(25);
+	k.sack[0][1] = seq_of(30);
+	k.nsack = 1;
+	wire_queue(&k, ACK, 1, seq_of(24), 0);
+	wire_turn(w);
+	assert_int_equal(wire_status(&k).ssthresh, 10 * MSS);
+	wire_expect(&k, ACK, seq_of(24), 1, MSS);
+	wire_discard(w);
+	ack_segments(&k, 30);
+	assert_int_equal(wire_status(&k).cwnd, 10 * MSS);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* An ACK that brings nothing lets nothing out. */
 static void
 test_prr_nothing_delivered(void **state)
@@ -422,6 +445,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prr_proportional),
 		cmocka_unit_test(test_prr_slow_start),
+		cmocka_unit_test(test_flight_of_a_burst),
 		cmocka_unit_test(test_prr_nothing_delivered),
 		cmocka_unit_test(test_prr_reno),
 		cmocka_unit_test(test_rto_of_steady_path),
