@@ -81,11 +81,12 @@ ip_input_frame(struct worker *w, unsigned i, struct rte_mbuf *m)
 		return ip6_input(w, m);
 	case RTE_ETHER_TYPE_ARP:
 		arp_input(w, m);
-		return NULL;
+		break;
 	default:
 		drop(w, m, DROP_ETH_TYPE);
-		return NULL;
+		break;
 	}
+	return NULL;
 }
 
 unsigned

@@ -23,7 +23,7 @@ ip4_joined(struct rte_mbuf *m, const struct pkt *p)
 }
 
 /* RFC 8200 section 4.5: the fragment header, the last 8 bytes before the payload, goes; the field
- * that named it names what it named. The headers before it were checked when it came. */
+ * that named it names what it named. The headers before it were checked when it came: the walk ends at it. */
 static bool
 ip6_joined(struct rte_mbuf *m, const struct pkt *p)
 {
@@ -34,7 +34,7 @@ ip6_joined(struct rte_mbuf *m, const struct pkt *p)
 
 	if (payload > 65535)
 		return false;
-	while (*nh != IPPROTO_FRAGMENT && at < frame + kept) {
+	while (at < frame + kept) {
 		nh = at;
 		at += (size_t)(at[1] + 1) * 8;
 	}

@@ -47,7 +47,7 @@ neigh_word(const struct rte_ether_addr *mac, enum neigh_state state)
 static inline struct rte_ether_addr
 neigh_mac(uint64_t word)
 {
-	struct rte_ether_addr mac = {0};
+	struct rte_ether_addr mac;
 	uint64_t v = word >> 16;
 
 	memcpy(mac.addr_bytes, &v, 6);
