@@ -197,6 +197,8 @@ hundreds_of_addresses(void **state)
 			snprintf(text, sizeof(text), a % 2 != 0 ? "10.%u.0.%u" : "fd%02x::%x:1",
 				100 + i, a % 2 != 0 ? 13 * a : a);
 			assert_int_equal(ip_is_ours(net.ip, test_addr(text).b), a < 16);
+			assert_int_equal(
+				ip_addr_find(net.ip, test_addr(text).b, i) != NULL, a < 16);
 		}
 		snprintf(text, sizeof(text), "fe80::a612:34ff:fe56:78%02x", i);
 		assert_true(ip_is_ours(net.ip, test_addr(text).b));
