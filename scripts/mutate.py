@@ -179,7 +179,8 @@ class Copy:
                 shutil.copy(source, to)
         self.build = os.path.join(self.dir, "build")
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
-            subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=0"], check=True,
+            subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=0",
+                            "-Dc_args=-fstack-protector-all"], check=True,
                            stdout=subprocess.DEVNULL)
 
     def make(self, test):
