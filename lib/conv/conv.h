@@ -211,6 +211,14 @@ void conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint6
 void conv_input_burst(struct worker *w, struct rte_mbuf **m, unsigned n);
 /** Look a packet up again later in this turn: its node died, or it was joined from pieces. Consumes m. */
 void conv_again(struct worker *w, struct rte_mbuf *m);
+/**
+ * Publish what a packet that found nobody has made (NULL: there was no room), with NODE_KICK. Of several workers that make
+ * the same one wins, and what the others made is given back; their packets, and this one, are looked up again.
+ * Consumes m; cn is no longer the caller's.
+ * @param why the packet is dropped for, if there is no room
+ * @return 0, -EEXIST, -ENOSPC as conv_publish
+ */
+int conv_newcall(struct worker *w, struct conv_node *cn, struct rte_mbuf *m, enum drop_reason why);
 /** Run due timers, the inbox, kicks, and take back reclaimed nodes, of the seat w->seat. @return events done */
 unsigned conv_turn(struct worker *w);
 /**

@@ -13,6 +13,8 @@
  *    flag first and looks at the bits after), or the setter enters itself.
  *  - refs counts owners; the one who is inside owns one. 0 is final.
  */
+#include <errno.h>
+
 #include <rte_prefetch.h>
 
 #include "conv_priv.h"
@@ -508,4 +510,23 @@ conv_again(struct worker *w, struct rte_mbuf *m)
 	else
 		pkt_of(w->again_tail)->next = m;
 	w->again_tail = m;
+}
+
+int
+conv_newcall(struct worker *w, struct conv_node *cn, struct rte_mbuf *m, enum drop_reason why)
+{
+	struct conv_node *winner = NULL;
+	int err = -ENOSPC;
+
+	if (cn != NULL)
+		err = conv_publish(w, cn, NODE_KICK, &winner);
+	if (winner != NULL)
+		conv_put(w, winner);
+	if (err != 0 && cn != NULL)
+		conv_abandon(w, cn);
+	if (err == 0 || err == -EEXIST)
+		conv_again(w, m);
+	else
+		drop(w, m, why);
+	return err;
 }

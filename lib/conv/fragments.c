@@ -301,8 +301,6 @@ fragments_miss(struct worker *w, struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
 	struct conv_node *cn = conv_alloc(w, NODE_FRAGMENTS, &p->key.k, p->hash);
-	struct conv_node *winner = NULL;
-	int err;
 
 	if (cn == NULL) {
 		drop(w, m, DROP_FRAG_LIMIT);
@@ -312,15 +310,6 @@ fragments_miss(struct worker *w, struct rte_mbuf *m)
 	/* Before it can be found: whoever finds it may count it out again. Relaxed: a count. */
 	atomic_fetch_add_explicit(&w->convs->joining, 1, memory_order_relaxed);
 	/* KICK: whoever enters it first sets its timer. */
-	err = conv_publish(w, cn, NODE_KICK, &winner);
-	if (err != 0) {
+	if (conv_newcall(w, cn, m, DROP_FRAG_LIMIT) != 0)
 		atomic_fetch_sub_explicit(&w->convs->joining, 1, memory_order_relaxed);
-		conv_abandon(w, cn);
-	}
-	if (winner != NULL)
-		conv_put(w, winner);
-	if (err == 0 || err == -EEXIST)
-		conv_again(w, m);
-	else
-		drop(w, m, DROP_FRAG_LIMIT);
 }

@@ -425,28 +425,13 @@ const struct node_ops tcp_half_open_ops = {
 static void
 tcp_listen_cookie(struct worker *w, struct rte_mbuf *m, const struct tcp_half_open *h)
 {
-	struct conv_node *cn = tcp_half_open_conv(w, h, pkt_of(m)), *winner = NULL;
+	struct conv_node *cn = tcp_half_open_conv(w, h, pkt_of(m));
 
-	if (cn == NULL) {
-		drop(w, m, DROP_CONV_LIMIT);
+	if (conv_newcall(w, cn, m, DROP_CONV_LIMIT) != 0)
 		return;
-	}
-	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
-	case 0:
-		TCP_COUNT(w, cookies_ok);
-		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
-		tcp_half_open_done(w, h->l);
-		break;
-	case -EEXIST: /* another worker had the same */
-		conv_put(w, winner);
-		conv_abandon(w, cn);
-		break;
-	default:
-		conv_abandon(w, cn);
-		drop(w, m, DROP_CONV_LIMIT);
-		return;
-	}
-	conv_again(w, m);
+	TCP_COUNT(w, cookies_ok);
+	tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
+	tcp_half_open_done(w, h->l);
 }
 
 /** LISTEN, second: an ACK: of a cookie, or too early. Consumes m. */
@@ -477,7 +462,7 @@ static void
 tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
 {
 	const struct pkt *p = pkt_of(m);
-	struct conv_node *cn, *winner = NULL;
+	struct conv_node *cn;
 
 	if (!listener_allows(l, p->key.k.raddr)) {
 		LISTENER_ADD(w, l, denied, 1);
@@ -497,21 +482,9 @@ tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
 		return;
 	}
 	TCP_COUNT(w, half_opens);
-	switch (conv_publish(w, cn, NODE_KICK, &winner)) {
-	case 0:
-		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
-		break;
-	case -EEXIST: /* another worker had the same SYN */
-		conv_put(w, winner);
-		conv_abandon(w, cn);
-		break;
-	default:
-		conv_abandon(w, cn);
-		drop(w, m, DROP_CONV_LIMIT);
-		return;
-	}
 	/* Who enters the node first sends SYN-ACK; with this packet, it is soon. */
-	conv_again(w, m);
+	if (conv_newcall(w, cn, m, DROP_CONV_LIMIT) == 0)
+		tcp_state_step(w, TCP_LISTEN, TCP_SYN_RECEIVED);
 }
 
 /** @see struct proto: miss */

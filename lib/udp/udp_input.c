@@ -136,30 +136,19 @@ udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 static void
 udp_accept(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
-	struct conv_node *cn, *winner = NULL;
-	int err;
-
 	POINT("pre_newcall", &l->closed);
-	cn = udp_newcall(w, l, pkt_of(m));
-	err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);
-	switch (err) {
+	switch (conv_newcall(w, udp_newcall(w, l, pkt_of(m)), m, DROP_CONV_LIMIT)) {
 	case 0:
 		LISTENER_ADD(w, l, accepted, 1);
 		UDP_COUNT(w, passive_opens);
 		break;
 	case -EEXIST:
 		UDP_COUNT(w, open_races);
-		conv_put(w, winner);
-		conv_abandon(w, cn);
 		break;
 	default:
-		if (cn != NULL)
-			conv_abandon(w, cn);
 		LISTENER_ADD(w, l, refused, 1);
-		drop(w, m, DROP_CONV_LIMIT);
-		return;
+		break;
 	}
-	conv_again(w, m);
 }
 
 /** One for all peers: entered by nobody, so all workers serve it at once. Consumes m. */

@@ -56,8 +56,8 @@ PROTECTIONS = [
     Protection("listed", "a handle or a listing finds what the table does not have yet",
                [Change(CONV, "(word & (NODE_DEAD | NODE_LISTED)) != NODE_LISTED ||", "")], ["b6"]),
     Protection("built before found", "a call is in the table before its accept is due",
-               [Change("lib/udp/udp_input.c", "err = cn == NULL ? -ENOSPC : conv_publish(w, cn, NODE_KICK, &winner);",
-                       "err = cn == NULL ? -ENOSPC : conv_publish(w, cn, 0, &winner);\n\tif (err == 0)\n"
+               [Change(ENTER, "\t\terr = conv_publish(w, cn, NODE_KICK, &winner);",
+                       "\t\terr = conv_publish(w, cn, 0, &winner);\n\tif (cn != NULL && err == 0)\n"
                        "\t\tatomic_fetch_or(&cn->n.word, NODE_KICK);")], ["c7"], "before accept"),
     Protection("nothing left of a tenant", "a slot is not wiped",
                [Change(CONV, "\tmemset(&cn->timer, 0, s->ops.size - offsetof(struct conv_node, timer));\n", "")], ["h5"]),

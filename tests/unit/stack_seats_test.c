@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * Seats and who serves them: dealing, changing hands between turns and not before, sleeping and being woken.
+ * Seats and who serves them: dealing, changing hands between turns and not before, sleeping and being woken; and what
+ * becomes of packets for one that nobody serves.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "util.h"
 
 #define SEATS 5
+#define RING  2047 /* what a ring of 2048 between workers holds */
 
 struct port {
 	struct stack *s;
@@ -63,12 +65,13 @@ port_wake(void *arg, unsigned worker)
 }
 
 static void
-port_open(struct port *p, enum stack_spread spread, unsigned workers, unsigned queues)
+port_open(
+	struct port *p, enum stack_spread spread, unsigned seats, unsigned workers, unsigned queues)
 {
 	struct stack_conf conf = {
 		.name = "seats",
 		.workers = workers,
-		.seats = SEATS,
+		.seats = seats,
 		.spread = spread,
 		.limit_conversations = 8,
 		.limit_half_open = 8,
@@ -146,7 +149,7 @@ test_deal(void **state)
 	struct port p;
 
 	(void)state;
-	port_open(&p, STACK_SPREAD_RSS, 2, SEATS);
+	port_open(&p, STACK_SPREAD_RSS, SEATS, 2, SEATS);
 	assert_seats(&p, 0, "024");
 	assert_seats(&p, 1, "13");
 	assert_turn_polls(&p, 0, "10101");
@@ -193,7 +196,7 @@ test_auto(void **state)
 	for (unsigned queues = SEATS - 1; queues <= SEATS; queues++) {
 		enum stack_spread want = queues == SEATS ? STACK_SPREAD_RSS : STACK_SPREAD_FLOW;
 
-		port_open(&p, STACK_SPREAD_AUTO, 2, queues);
+		port_open(&p, STACK_SPREAD_AUTO, SEATS, 2, queues);
 		assert_int_equal(stack_spread(p.s), want);
 		assert_int_equal(stack_workers_set(p.s, SEATS), 0);
 		assert_int_equal(stack_spread(p.s), want);
@@ -222,7 +225,7 @@ test_ring_moves(void **state)
 	struct port p;
 
 	(void)state;
-	port_open(&p, STACK_SPREAD_PACKET, 3, 1);
+	port_open(&p, STACK_SPREAD_PACKET, SEATS, 3, 1);
 	p.left = 50;
 	assert_seats(&p, 1, "14");
 	stack_turn(p.s, 0); /* serves seats 0 and 3, in that order, so 10 and 10 of 50 are done */
@@ -249,7 +252,7 @@ test_sleep(void **state)
 	struct port p;
 
 	(void)state;
-	port_open(&p, STACK_SPREAD_PACKET, 2, 1);
+	port_open(&p, STACK_SPREAD_PACKET, SEATS, 2, 1);
 	assert_int_equal(stack_worker_doze(p.s, 1, 100), 0); /* has not looked at its seats yet */
 	stack_turn(p.s, 0);
 	stack_turn(p.s, 1);
@@ -307,7 +310,7 @@ test_stall(void **state)
 	struct port p;
 
 	(void)state;
-	port_open(&p, STACK_SPREAD_RSS, 3, 1);
+	port_open(&p, STACK_SPREAD_RSS, SEATS, 3, 1);
 	for (unsigned w = 0; w < 3; w++)
 		stack_turn(p.s, w);
 	assert_int_equal(stack_worker_doze(p.s, 2, 100), 100);
@@ -331,10 +334,39 @@ test_stall(void **state)
 	port_close(&p);
 }
 
+/* A ring that is full loses what does not fit, under a name, and nothing else: every other packet is for a worker that
+ * does not run. */
+static void
+test_ring_full(void **state)
+{
+	struct stack_stats st;
+	struct port p;
+
+	(void)state;
+	port_open(&p, STACK_SPREAD_PACKET, 2, 2, 1);
+	p.left = 2 * (RING + 100);
+	while (p.left > 0)
+		stack_turn(p.s, 0);
+	stack_stats(p.s, &st);
+	assert_int_equal(st.sum.drops[DROP_SPREAD_FULL], 100);
+	assert_int_equal(st.spread_full, 100);
+	assert_int_equal(st.held, RING);
+	assert_int_equal(st.missing, 0);
+	/* It wakes up: all that was kept is processed. */
+	while (stack_turn(p.s, 1) > 0)
+		;
+	stack_stats(p.s, &st);
+	assert_int_equal(st.held, 0);
+	assert_int_equal(st.missing, 0);
+	assert_int_equal(st.sum.drops[DROP_UDP_NO_CONV], 2 * (RING + 100) - 100);
+	port_close(&p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ring_full),
 		cmocka_unit_test(test_deal),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_ring_moves),
