@@ -180,19 +180,13 @@ tcp_tlp_sent(struct worker *w, struct tcp_conv *tc)
 void
 tcp_tlp_fired(struct worker *w, struct tcp_conv *tc)
 {
-	struct tcp_flight *f;
-	bool fresh;
+	if (tcp_tlp_may(tc)) {
+		bool fresh = tcp_send_probe(w, tc);
 
-	tc->rto_at = 0;
-	if (!tcp_tlp_may(tc)) {
-		tcp_rto_start(w, tc);
-		return;
+		TCP_COUNT(w, tlp_probes);
+		tcp_flight(tc)->tlp = fresh ? TCP_TLP_NEW : TCP_TLP_AGAIN;
+		tcp_flight(tc)->recover = tc->snd_nxt;
 	}
-	TCP_COUNT(w, tlp_probes);
-	fresh = tcp_send_probe(w, tc);
-	f = tcp_flight(tc);
-	f->tlp = fresh ? TCP_TLP_NEW : TCP_TLP_AGAIN;
-	f->recover = tc->snd_nxt;
 	tcp_rto_start(w, tc);
 }
 
