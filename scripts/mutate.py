@@ -43,7 +43,7 @@ FIRST = {  # by the file's name: what is tried before all else; later, those tha
     "tcp_sack": ["wire/tcp_loss_test"], "tcp_recovery": ["wire/tcp_loss_test"], "tcp_listen": ["wire/tcp_open_test"],
     "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"], "tcp_cc_cubic": ["wire/tcp_cubic_test"],
     "tcp_cc_dctcp": ["wire/tcp_ecn_test"], "tcp_cookie": ["wire/tcp_cookie_test"], "tcp_ecn": ["wire/tcp_ecn_test"],
-    "tcp_frto": ["wire/tcp_recovery_test"], "tcp_mtu": ["wire/tcp_mtu_test"], "tcp_prr": ["wire/tcp_recovery_test"],
+    "tcp_frto": ["wire/tcp_recovery_test"], "tcp_mbuf": ["unit/tcp_mbuf_test"], "tcp_mtu": ["wire/tcp_mtu_test"], "tcp_prr": ["wire/tcp_recovery_test"],
     "tcp_recv": ["wire/tcp_data_test", "wire/tcp_buffer_test"],
 }
 TIMEOUT = 60  # seconds for one test; a mutant that hangs one is killed

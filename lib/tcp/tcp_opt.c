@@ -77,15 +77,14 @@ tcp_parse(struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 	unsigned total = (unsigned)(p->data_off - p->l4_off) + p->data_len, hlen, at, len;
 	uint8_t copy[TCP_HLEN_MAX];
-	const uint8_t *h = rte_pktmbuf_read(m, p->l4_off, TCP_HLEN, copy);
+	const uint8_t *h;
 
-	if (h == NULL || total < TCP_HLEN)
+	if (total < TCP_HLEN)
 		return false;
+	/* All of it is there: lib/ip has seen to that. */
+	h = rte_pktmbuf_read(m, p->l4_off, RTE_MIN(total, (unsigned)TCP_HLEN_MAX), copy);
 	hlen = (unsigned)(h[12] >> 4) * 4;
 	if (hlen < TCP_HLEN || hlen > total)
-		return false;
-	h = rte_pktmbuf_read(m, p->l4_off, hlen, copy);
-	if (h == NULL)
 		return false;
 	memset(&p->tcp, 0, sizeof(p->tcp));
 	p->data_off = (uint16_t)(p->l4_off + hlen);

@@ -716,6 +716,24 @@ test_no_second_buffer(void **state)
 	wire_close(w);
 }
 
+/* No buffer for an ACK: what came is not lost, and the peer, who asks again, gets its answer. */
+static void
+test_no_buffer_for_ack(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	test_starve(wire_worker(w, 0)->mp_small);
+	wire_send(&k, ACK, 1, 1, MSS);
+	wire_send(&k, ACK, 1 + MSS, 1, MSS);
+	wire_silent(w);
+	test_feed(wire_worker(w, 0)->mp_small);
+	wire_send(&k, ACK, 1, 1, MSS);
+	wire_expect(&k, ACK, 1, 1 + 2 * MSS, 0);
+	wire_close(w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -745,6 +763,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_partial_ack_of_segment),
 		cmocka_unit_test(test_no_buffers),
 		cmocka_unit_test(test_no_second_buffer),
+		cmocka_unit_test(test_no_buffer_for_ack),
 	};
 
 	wire_args(argc, argv);
