@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the convd authors
+ *
+ * A whole stack on a port of net_ring in this process: what goes into one ring is received, what is sent comes out of the
+ * other. One thread is generator and worker in turn, so that the worker's share alone can be timed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "stack.h"
+
+#define RING_SIZE  1024
+#define RING_BURST 32 /* frames per turn, as testpmd has them */
+
+struct ring {
+	struct stack *s;
+	struct rte_ring *in, *out;
+	uint16_t port;
+	bool offload; /* the port computes and checks checksums */
+};
+
+/** A stack for so many conversations with one worker, this thread, at 10.77.0.2; services are those of convd. Ends the
+ * program if it can't. */
+void ring_open(struct ring *r, uint32_t conversations, bool offload);
+void ring_close(struct ring *r);
+/** Listen with a service on port 7. */
+void ring_listen(struct ring *r, const char *service, uint8_t proto);
+
+/** n <= RING_BURST empty buffers of the stack's pool. */
+void ring_alloc(struct ring *r, struct rte_mbuf **m, unsigned n);
+/** Let these be received, and turn. @return TSC cycles of the turn */
+uint64_t ring_turn(struct ring *r, struct rte_mbuf **m, unsigned n);
+/** Take the IPv4 packets among the next n frames that were sent. The caller frees. */
+unsigned ring_sent(struct ring *r, struct rte_mbuf **m, unsigned n);
+/** Turn until nothing happens for ms. */
+void ring_rest(struct ring *r, unsigned ms);
+
+/** The peers are behind a router, with this address on the link. */
+extern const uint8_t ring_mac_us[6], ring_mac_them[6];
