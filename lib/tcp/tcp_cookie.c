@@ -17,6 +17,7 @@
 #define COOKIE_TS_ECN    0x20u
 #define COOKIE_NO_WSCALE 0x0fu
 
+/* None is less than the first (tcp_mss_peer). */
 static const uint16_t cookie_mss[8] = {
 	TCP_MSS_MIN, TCP_MSS_V4_DEFAULT, TCP_MSS_V6_DEFAULT, 1360, 1440, 1460, 4036, 8940};
 
@@ -68,7 +69,7 @@ tcp_cookie_send(struct worker *w, const struct pkt *p)
 
 	if (ip_path(w, k, &path) != 0)
 		return;
-	while (mss > 0 && cookie_mss[mss] > tcp_mss_peer(k, p->tcp.opts, p->tcp.mss))
+	while (cookie_mss[mss] > tcp_mss_peer(k, p->tcp.opts, p->tcp.mss))
 		mss--;
 	o.seq = cookie_isn(w, k, p->tcp.seq, cookie_period(w), mss);
 	o.mss = tcp_mss_ours(&path, k);

@@ -31,8 +31,6 @@ tcp_frto_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
 	/* Step 3 (b) */
 	if (n->acked > 0 || f->sacked > n->was_sacked) {
 		f->flags &= ~TCP_FLIGHT_FRTO_NEW;
-		if (f->undo_cwnd == 0)
-			return;
 		TCP_COUNT(w, frto_spurious);
 		tcp_recovery_undo(w, tc);
 	}

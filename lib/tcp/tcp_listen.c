@@ -389,11 +389,8 @@ tcp_half_open_retire(struct worker *w, struct conv_node *cn)
 {
 	struct tcp_half_open *h = tcp_half_open(cn);
 
-	if (h->l == NULL)
-		return;
 	atomic_fetch_sub_explicit(&h->l->half_open, 1, memory_order_relaxed);
 	listener_let_go(w, h->l);
-	h->l = NULL;
 }
 
 void

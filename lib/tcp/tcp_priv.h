@@ -119,10 +119,12 @@ enum tcp_state {
 #define TCPF_WINDOW      0x04000000u /* something was read: look whether the window should be told */
 #define TCPF_SYN_RESENT \
 	0x08000000u /* SYN or SYN-ACK was lost: small start (RFC 5681 section 3.1) */
-#define TCPF_V4   0x10000000u /* IPv4 */
-#define TCPF_ECN  0x20000000u /* ECN agreed on (RFC 3168) */
-#define TCPF_SENT 0x40000000u /* a segment with an ACK went out in this flush */
-#define TCPF_CWR  0x80000000u /* cwnd comes down, as the peer saw marks, up to flight->recover */
+#define TCPF_V4         0x10000000u /* IPv4 */
+#define TCPF_ECN        0x20000000u /* ECN agreed on (RFC 3168) */
+#define TCPF_SENT       0x40000000u /* a segment with an ACK went out in this flush */
+#define TCPF_CWR        0x80000000u /* cwnd comes down, as the peer saw marks, up to flight->recover */
+
+#define TCP_RACK_RTT_US 64u /* what 4 s have room for in 16 bits */
 
 /* What goes on in a flight (tcp_flight.flags). */
 #define TCP_FLIGHT_FAST     0x01 /* one lost segment goes whatever cwnd says: fast retransmit */
@@ -199,7 +201,7 @@ struct tcp_conv {
 	uint8_t end : 3; /* enum conv_end, with TCPF_OVER */
 	uint8_t cc : 2; /* congestion control: its place in the table */
 	uint8_t w_max : 2; /* CUBIC's W_max: how it follows from ssthresh */
-	uint8_t cwr : 1; /* ECN: to do: tell the peer, with the next new data, that cwnd was reduced */
+	uint8_t cwr : 1; /* cwnd was reduced: with ECN the next new data tells the peer */
 };
 _Static_assert(sizeof(struct tcp_conv) <= 320, "an idle conversation is 5 cache lines");
 _Static_assert(CONV_END_MAX <= 8, "end has 3 bits");
@@ -217,10 +219,11 @@ struct tcp_flight {
 	uint32_t undo_ts; /* our timestamp when the first one was sent again in it */
 	uint16_t undo_sent; /* segments sent again in it, less those that came twice */
 	uint16_t segs; /* elements */
+	uint16_t rack_rtt; /* RACK.rtt (RFC 8985 section 5.2), in steps of TCP_RACK_RTT_US */
 	uint8_t dupacks;
-	uint8_t timer; /* what rto_at is for: TCP_TIMER_ */
-	uint8_t tlp; /* TCP_TLP_: a tail loss probe is out, up to recover */
-	uint8_t flags; /* TCP_FLIGHT_ */
+	uint8_t timer : 2; /* what rto_at is for: TCP_TIMER_ */
+	uint8_t tlp : 2; /* TCP_TLP_: a tail loss probe is out, up to recover */
+	uint8_t flags : 4; /* TCP_FLIGHT_ */
 	uint32_t
 		rack_us; /* RACK.xmit_ts (RFC 8985 section 5.2), low bits; 0: nothing delivered yet */
 	/* Proportional rate reduction (RFC 9937), while TCPF_RECOVERY or TCPF_CWR: */
@@ -244,7 +247,7 @@ _Static_assert(sizeof(struct tcp_flight) <= offsetof(struct pkt, next), "what pa
 /** A call that is not complete: SYN-RECEIVED of a passive open. */
 struct tcp_half_open {
 	struct conv_node cn;
-	struct listener *l; /* counted; NULL in a half-built one */
+	struct listener *l; /* counted */
 	uint32_t irs, iss;
 	uint32_t ts_recent;
 	uint32_t sent_ms; /* SYN-ACK, last */

@@ -41,8 +41,10 @@ tcp_rack_delivered(
 
 	if (p->tx.sends > 1 && tcp_rack_original(w, tc, rtt, ack))
 		return;
-	if (f->rack_us == 0 || (int32_t)(sent - f->rack_us) > 0)
+	if (f->rack_us == 0 || (int32_t)(sent - f->rack_us) > 0) {
 		f->rack_us = sent | 1; /* 0 is none */
+		f->rack_rtt = (uint16_t)RTE_MIN(rtt / TCP_RACK_RTT_US, (uint32_t)UINT16_MAX);
+	}
 }
 
 /** Time that a segment may be late without being lost (section 6.2 step 4). */
@@ -94,7 +96,7 @@ tcp_rack_mark(struct worker *w, struct tcp_conv *tc)
 	if (f->rack_us == 0 || tc->srtt_us == 0)
 		return false;
 	edge = tcp_rack_edge(tc);
-	rtt = RTE_MAX(tc->srtt_us / 8, RTE_MIN((uint32_t)w->now_us - f->rack_us, tc->srtt_us / 4));
+	rtt = RTE_MAX(tc->srtt_us / 8, RTE_MIN(f->rack_rtt * TCP_RACK_RTT_US, tc->srtt_us / 4));
 	limit = rtt + tcp_rack_window_us(tc);
 	for (struct rte_mbuf *m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
 		struct pkt *p = pkt_of(m);
@@ -202,5 +204,5 @@ tcp_tlp_acked(struct worker *w, struct tcp_conv *tc, uint8_t was, bool twice)
 	TCP_COUNT(w, tlp_repairs);
 	tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, RTE_MAX(tc->cwnd, 2 * tcp_payload_max(tc)));
 	tc->cwnd = RTE_MIN(tc->cwnd, tc->ssthresh);
-	tc->cwr = (tc->flags & TCPF_ECN) != 0;
+	tc->cwr = 1;
 }

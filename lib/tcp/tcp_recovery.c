@@ -151,7 +151,7 @@ tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 	f->flags = TCP_FLIGHT_FAST;
 	tc->flags |= TCPF_RECOVERY;
 	tc->flags &= ~TCPF_CWR;
-	tc->cwr = (tc->flags & TCPF_ECN) != 0;
+	tc->cwr = 1;
 	tcp_prr(tc, delivered, false);
 }
 
@@ -299,7 +299,7 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 	if (tc->backoff == 0)
 		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tcp_payload_max(tc);
-	tc->cwr = (tc->flags & TCPF_ECN) != 0;
+	tc->cwr = 1;
 	tc->flags &= ~(TCPF_RECOVERY | TCPF_CWR);
 	if (tc->sndq.head == NULL)
 		return;

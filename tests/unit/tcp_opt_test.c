@@ -110,6 +110,7 @@ test_bad_lengths(void **state)
 	static const uint8_t wrong[] = {2, 3, 5, 3, 4, 5, 180, 7};
 	static const uint8_t end[] = {0, 2, 4, 5};
 	static const uint8_t scale[] = {1, 3, 3, 200};
+	static const uint8_t three[] = {77, 3, 7, 1};
 	struct pkt p;
 
 	(void)state;
@@ -131,6 +132,9 @@ test_bad_lengths(void **state)
 	assert_true(parse(TCP_SYN, scale, 4, 6, &p));
 	assert_int_equal(p.tcp.wscale, TCP_WSCALE_MAX);
 	/* Only a SYN says how the conversation is to be. */
+	/* as long as a window scale, and none */
+	assert_true(parse(TCP_SYN, three, 4, 6, &p));
+	assert_int_equal(p.tcp.opts, 0);
 	assert_true(parse(TCP_ACK, unknown, 8, 7, &p));
 	assert_int_equal(p.tcp.opts, 0);
 	/* Data offset: too small, past the packet. */

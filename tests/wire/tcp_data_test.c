@@ -86,6 +86,49 @@ test_delayed_ack(void **state)
 	wire_close(w);
 }
 
+/* RFC 2018 section 2: no SACK to a peer that did not ask for it. */
+static void
+test_out_of_order_plain(void **state)
+{
+	struct wire *w = wire_open(&reads);
+	struct wire_conn k;
+	struct wire_seg s;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.sack_ok = false;
+	wire_accept(&k);
+	wire_send(&k, ACK, 1001, 1, 1000);
+	s = wire_expect(&k, ACK, 1, 1, 0);
+	assert_int_equal(s.nsack, 0);
+	wire_send(&k, ACK, 1, 1, 1000);
+	wire_expect(&k, ACK, 1, 2001, 0);
+	wire_close(w);
+}
+
+/* RFC 7323 section 2.3: the window goes down in steps of its scale as the buffer fills, and no edge is taken back. */
+static void
+test_window_steps(void **state)
+{
+	static const struct wire_conf keeps = {.service = {0}};
+	struct wire *w = wire_open(&keeps);
+	struct wire_conn k;
+	struct wire_seg s;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.wscale = 0;
+	wire_accept(&k);
+	/* 64 KiB in steps of 128 bytes */
+	for (unsigned i = 0; i < 8; i++) {
+		wire_send(&k, ACK | PSH, 1 + 200 * i, 1, 200);
+		wire_run(w, 250);
+		s = wire_expect(&k, ACK, 1, 1 + 200 * (i + 1), 0);
+		assert_int_equal(s.wnd, (65536 - 200 * (i + 1) + 127) / 128);
+	}
+	wire_close(w);
+}
+
 static void
 test_out_of_order(void **state)
 {
@@ -607,6 +650,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_one_ack_per_burst),
 		cmocka_unit_test(test_delayed_ack),
 		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_out_of_order_plain),
+		cmocka_unit_test(test_window_steps),
 		cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_tiny_segments),
 		cmocka_unit_test(test_duplicate_is_acknowledged),

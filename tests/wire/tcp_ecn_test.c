@@ -319,6 +319,33 @@ test_loss_among_marks(void **state)
 	wire_close(w);
 }
 
+/* Section 6.1.2: what a loss has reduced is told of with the next new data, too: without SACK or time the peer could not know. */
+static void
+test_loss_is_told(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_ecn(&newreno, &k);
+	struct wire_seg s;
+
+	(void)state;
+	wire_write(&k, 30 * MSS);
+	wire_discard(w);
+	k.nsack = 1;
+	k.sack[0][0] = 1 + MSS;
+	k.sack[0][1] = 1 + 9 * MSS;
+	wire_send(&k, ACK, 1, 1, 0);
+	s = wire_expect(&k, ACK, 1, 1, MSS);
+	assert_int_equal(s.tos, 0);
+	s = wire_expect(&k, ACK | CWR, 1 + 10 * MSS, 1, MSS);
+	assert_int_equal(s.tos, ECT);
+	wire_discard(w);
+	wire_send(&k, ACK, 1, 1 + 10 * MSS, 0);
+	assert_true(wire_next(w, &k, &s));
+	assert_int_equal(s.flags & CWR, 0); /* once */
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* Section 6.1.2: after a loss, too, new data says that the window is smaller. Section 6.1.6: no probe is ECN-capable. */
 static void
 test_what_is_marked(void **state)
@@ -513,6 +540,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_reduction_once),
 		cmocka_unit_test(test_reduction_idle),
 		cmocka_unit_test(test_loss_among_marks),
+		cmocka_unit_test(test_loss_is_told),
 		cmocka_unit_test(test_what_is_marked),
 		cmocka_unit_test(test_cookie),
 		cmocka_unit_test(test_dctcp_echo),

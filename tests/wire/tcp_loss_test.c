@@ -522,6 +522,74 @@ test_undo_by_dsack(void **state)
 	wire_close(w);
 }
 
+/* RFC 2883 section 4: what says that something came twice, and what says nothing. */
+static void
+test_what_is_dsack(void **state)
+{
+	static const struct {
+		int nsack;
+		unsigned b[4][2];
+		bool twice;
+	} rows[] = {
+		{1, {{2, 3}}, true}, /* below the ACK */
+		{1, {{2, 2}}, false}, /* empty */
+		{1, {{3, 2}}, false}, /* its end before its start */
+		{1, {{3, 4}}, true}, /* up to the ACK */
+		{2, {{6, 7}, {5, 8}}, true}, /* inside the second */
+		{2, {{7, 8}, {5, 8}}, true}, /* up to its end */
+		{2, {{5, 8}, {5, 8}}, true}, /* all of it */
+		{2, {{5, 7}, {6, 8}}, false}, /* across it */
+		{2, {{6, 8}, {5, 7}}, false},
+		{3, {{6, 7}, {9, 10}, {5, 8}}, false}, /* the third counts for nothing */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
+		struct wire_conn k;
+		struct wire *w = open_one(&reads, &k);
+
+		wire_write(&k, 30 * MSS);
+		ack_segments(&k, 4);
+		wire_discard(w);
+		k.nsack = (unsigned)rows[i].nsack;
+		for (unsigned n = 0; n < k.nsack; n++) {
+			k.sack[n][0] = seq_of(rows[i].b[n][0]);
+			k.sack[n][1] = seq_of(rows[i].b[n][1]);
+		}
+		wire_send(&k, ACK, 1, seq_of(4), 0);
+		assert_int_equal(wire_stat(w, "dsacks_in"), rows[i].twice);
+		wire_discard(w);
+		wire_close(w);
+	}
+}
+
+/* RFC 8985 section 6.2 step 2: only of what was sent again is it in doubt which one arrived; an answer that comes much
+ * sooner than ever is one all the same. Step 5: what it has overtaken is lost a round trip and a quarter after it was sent. */
+static void
+test_rack_of_a_fast_answer(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		wire_write(&k, MSS);
+		expect_segments(&k, i, i + 1);
+		wire_run(w, 160);
+		ack_segments(&k, i + 1);
+	}
+	wire_write(&k, 2 * MSS);
+	expect_segments(&k, 20, 22);
+	wire_run(w, 2);
+	sack_segments(&k, 20, 21, 22);
+	wire_run(w, 170);
+	wire_silent(w);
+	wire_run(w, 35);
+	expect_segments(&k, 20, 21);
+	ack_segments(&k, 22);
+	wire_close(w);
+}
+
 /* RFC 2018 section 8 */
 static void
 test_sack_reneging(void **state)
@@ -755,6 +823,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_reordering_is_learnt),
 		cmocka_unit_test(test_spurious_timeout),
 		cmocka_unit_test(test_undo_by_dsack),
+		cmocka_unit_test(test_what_is_dsack),
+		cmocka_unit_test(test_rack_of_a_fast_answer),
 		cmocka_unit_test(test_sack_reneging),
 		cmocka_unit_test(test_bad_sack),
 		cmocka_unit_test(test_rescue),

@@ -421,6 +421,31 @@ test_simultaneous(void **state)
 	wire_close(w);
 }
 
+/* RFC 7323 section 2.2, RFC 2018 section 2: what the other SYN did not offer is not in ours when it goes again, with ACK. */
+static void
+test_simultaneous_options(void **state)
+{
+	(void)state;
+	for (unsigned offers = 0; offers < 2; offers++) {
+		struct wire *w = wire_open(&plain);
+		struct wire_conn k;
+		struct wire_seg s;
+
+		wire_conn(w, &k);
+		k.wscale = offers ? 5 : WIRE_NONE;
+		k.sack_ok = k.ts = offers;
+		wire_connect(&k);
+		s = wire_expect(&k, SYN, 0, WIRE_ANY, 0);
+		assert_true(s.sack_ok && s.ts && s.wscale == 7);
+		wire_send(&k, SYN, 0, 0, 0);
+		s = wire_expect(&k, SYN | ACK, 0, 1, 0);
+		assert_int_equal(s.sack_ok, offers);
+		assert_int_equal(s.ts, offers);
+		assert_int_equal(s.wscale, offers ? 7 : WIRE_NONE);
+		wire_close(w);
+	}
+}
+
 static void
 test_write_before_connected(void **state)
 {
@@ -502,6 +527,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_active_unreachable),
 		cmocka_unit_test(test_active_timeout),
 		cmocka_unit_test(test_simultaneous),
+		cmocka_unit_test(test_simultaneous_options),
 		cmocka_unit_test(test_write_before_connected),
 		cmocka_unit_test(test_ports_differ),
 		cmocka_unit_test(test_two_workers_one_syn),
