@@ -179,8 +179,9 @@ class Copy:
                 shutil.copy(source, to)
         self.build = os.path.join(self.dir, "build")
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
+            fast = dict(os.environ, CC_LD="mold") if shutil.which("mold") else None  # half of the time goes to linking
             subprocess.run(["meson", "setup", self.build, self.dir, "--buildtype=debug", "-Doptimization=0",
-                            "-Dc_args=-fstack-protector-all"], check=True,
+                            "-Dc_args=-fstack-protector-all"], check=True, env=fast,
                            stdout=subprocess.DEVNULL)
 
     def make(self, test):
@@ -232,6 +233,12 @@ class Copy:
                 f.write(text)
 
 
+def survivors(log):
+    """What a run has printed as survived: (path, line as it was, as changed)."""
+    with open(log) as f:
+        return set(re.findall(r"^\d+ (\S+?):\d+: (.*?)  ->  (.*): survived$", f.read(), re.M))
+
+
 def explained():
     rows = {}
     if os.path.exists(EXPLAINED):
@@ -252,9 +259,13 @@ def main():
     p.add_argument("--only", default="", help="only files whose path holds this")
     p.add_argument("--suites", default="unit,wire,sim", help="only tests of these")
     p.add_argument("--keep", default="", help="folder for the copies, kept for the next run; else a temporary one")
+    p.add_argument("--again", default="", metavar="LOG", help="only those that survived the run which printed this")
     p.add_argument("folders", nargs="*", default=["lib/tcp", "lib/ip"])
     a = p.parse_args()
     todo = [m for m in all_mutants(a.folders) if a.only in m.path]
+    if a.again:
+        alive = survivors(a.again)
+        todo = [m for m in todo if (m.path, m.was, m.now) in alive]
     print(f"{len(todo)} mutants can be made of {', '.join(a.folders)}; seed {a.seed}, {min(a.count, len(todo))} are tried")
     random.Random(a.seed).shuffle(todo)
     todo = todo[:a.count]

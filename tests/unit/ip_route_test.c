@@ -387,6 +387,7 @@ bad_configurations(void **state)
 	assert_int_equal(err, -EEXIST);
 	ip_free(ip);
 	ip_free(NULL);
+	conf.workers = WORKER_MAX;
 	ip = ip_create(&conf, &err);
 	assert_non_null(ip);
 	ip_free(ip);

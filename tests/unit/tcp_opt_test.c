@@ -131,10 +131,13 @@ test_bad_lengths(void **state)
 	assert_int_equal(p.tcp.opts, 0);
 	assert_true(parse(TCP_SYN, scale, 4, 6, &p));
 	assert_int_equal(p.tcp.wscale, TCP_WSCALE_MAX);
-	/* Only a SYN says how the conversation is to be. */
-	/* as long as a window scale, and none */
+	/* As long as a window scale, and none. */
 	assert_true(parse(TCP_SYN, three, 4, 6, &p));
 	assert_int_equal(p.tcp.opts, 0);
+	/* Behind the header stands the payload, whatever it looks like. */
+	assert_true(parse(TCP_SYN, unknown + 4, 4, 5, &p));
+	assert_int_equal(p.tcp.opts, 0);
+	/* Only a SYN says how the conversation is to be. */
 	assert_true(parse(TCP_ACK, unknown, 8, 7, &p));
 	assert_int_equal(p.tcp.opts, 0);
 	/* Data offset: too small, past the packet. */

@@ -129,6 +129,57 @@ test_window_steps(void **state)
 	wire_close(w);
 }
 
+/* RFC 9293 section 3.8.6.2.2: who has read tells the peer at once when it has little left, an eighth of the buffer. */
+static void
+test_window_is_told(void **state)
+{
+	static const unsigned unread[] = {57000, 58000, 60000};
+	static const struct wire_conf keeps = {.service = {0}};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(unread); i++) {
+		struct wire *w = wire_open(&keeps);
+		struct wire_conn k;
+		struct wire_seg s;
+
+		wire_conn(w, &k);
+		wire_accept(&k);
+		for (unsigned at = 0; at < unread[i]; at += 1000)
+			wire_send(&k, ACK, 1 + at, 1, 1000);
+		wire_run(w, 300);
+		wire_discard(w);
+		wire_read(&k);
+		if (65536 - unread[i] < 65536 / 8) {
+			s = wire_expect(&k, ACK, 1, 1 + unread[i], 0);
+			assert_in_range(s.wnd, 512, UINT16_MAX);
+		}
+		wire_silent(w);
+		wire_close(w);
+	}
+}
+
+/* What was written in parts shares segments. */
+static void
+test_pieces_of_a_segment(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	k.wnd = 0;
+	wire_send(&k, ACK, 1, 1, 10);
+	for (unsigned i = 0; i < 2; i++)
+		wire_write(&k, 543); /* too long to be copied together */
+	for (unsigned i = 0; i < 2; i++)
+		wire_write(&k, 600);
+	wire_discard(w);
+	k.wnd = UINT16_MAX;
+	wire_send(&k, ACK, 11, 1, 0);
+	wire_expect(&k, ACK, 1, WIRE_ANY, 1448);
+	wire_expect(&k, ACK, 1449, WIRE_ANY, 2286 - 1448);
+	wire_close(w);
+}
+
 static void
 test_out_of_order(void **state)
 {
@@ -652,6 +703,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_out_of_order_plain),
 		cmocka_unit_test(test_window_steps),
+		cmocka_unit_test(test_window_is_told),
+		cmocka_unit_test(test_pieces_of_a_segment),
 		cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_tiny_segments),
 		cmocka_unit_test(test_duplicate_is_acknowledged),

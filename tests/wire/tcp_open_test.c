@@ -208,6 +208,25 @@ test_bad_ack_in_syn_received(void **state)
 	wire_close(w);
 }
 
+/* RFC 7323 section 5.2: a RST has no timestamp to be judged by. */
+static void
+test_old_reset_in_syn_received(void **state)
+{
+	struct wire *w = wire_open(&plain);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.ts_val = 1000;
+	wire_send(&k, SYN, 0, 0, 0);
+	wire_expect(&k, SYN | ACK, 0, 1, 0);
+	k.ts_val = 1;
+	wire_send(&k, RST, 1, 0, 0);
+	wire_state(&k, "");
+	wire_silent(w);
+	wire_close(w);
+}
+
 static void
 test_conversation_limit(void **state)
 {
@@ -518,6 +537,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_no_listener),
 		cmocka_unit_test(test_listen_ignores),
 		cmocka_unit_test(test_bad_ack_in_syn_received),
+		cmocka_unit_test(test_old_reset_in_syn_received),
 		cmocka_unit_test(test_conversation_limit),
 		cmocka_unit_test(test_listener_gone),
 		cmocka_unit_test(test_data_with_last_ack),
