@@ -106,6 +106,52 @@ test_out_of_order_plain(void **state)
 	wire_close(w);
 }
 
+/* RFC 2018 section 3: without timestamps four blocks have room; a segment with text is so much shorter, and no more. */
+static void
+test_text_beside_blocks(void **state)
+{
+	struct wire *w = wire_open(&reads);
+	struct wire_conn k;
+	struct wire_seg s;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.ts = false;
+	wire_accept(&k);
+	for (unsigned i = 1; i <= 6; i++) {
+		wire_send(&k, ACK, 1 + 2000 * i, 1, 1000);
+		s = wire_expect(&k, ACK, 1, 1, 0);
+		assert_int_equal(s.nsack, RTE_MIN(i, 4u));
+	}
+	wire_write(&k, 3000);
+	s = wire_expect(&k, ACK, 1, 1, 1460 - 36);
+	assert_int_equal(s.nsack, 4);
+	wire_discard(w);
+	wire_close(w);
+}
+
+/* RFC 9293 section 3.4: a segment without text is acceptable up to the last byte of the window, not at its edge. */
+static void
+test_edge_of_the_window(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+	uint32_t wnd;
+
+	(void)state;
+	wire_write(&k, 100);
+	wire_discard(w);
+	wnd = wire_status(&k).rcv_wnd;
+	wire_send(&k, ACK, 1 + wnd, 101, 0);
+	wire_expect(&k, ACK, 101, 1, 0);
+	assert_int_equal(wire_drops(w, DROP_TCP_WINDOW), 1);
+	assert_int_equal(wire_status(&k).send_queue, 100);
+	wire_send(&k, ACK, wnd, 101, 0);
+	wire_silent(w);
+	assert_int_equal(wire_status(&k).send_queue, 0);
+	wire_close(w);
+}
+
 /* RFC 7323 section 2.3: the window goes down in steps of its scale as the buffer fills, and no edge is taken back. */
 static void
 test_window_steps(void **state)
@@ -702,6 +748,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_delayed_ack),
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_out_of_order_plain),
+		cmocka_unit_test(test_text_beside_blocks),
+		cmocka_unit_test(test_edge_of_the_window),
 		cmocka_unit_test(test_window_steps),
 		cmocka_unit_test(test_window_is_told),
 		cmocka_unit_test(test_pieces_of_a_segment),

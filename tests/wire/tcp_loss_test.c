@@ -590,6 +590,52 @@ test_rack_of_a_fast_answer(void **state)
 	wire_close(w);
 }
 
+/* RFC 6298 section 3: of what one ACK covers, the first measures; the wait for the second is no part of its round trip. */
+static void
+test_rtt_is_of_the_first(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	(void)state;
+	for (unsigned i = 0; i < 60; i += 2) {
+		wire_write(&k, MSS);
+		expect_segments(&k, i, i + 1);
+		wire_run(w, 1);
+		wire_write(&k, MSS);
+		expect_segments(&k, i + 1, i + 2);
+		wire_run(w, 1);
+		ack_segments(&k, i + 2);
+	}
+	assert_in_range(wire_status(&k).srtt_us, 1900, 2100);
+	wire_close(w);
+}
+
+/* RFC 7323 section 3.2: an echo of 0 echoes nothing: it measures nothing, and undoes nothing. */
+static void
+test_no_echo(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) { /* timestamps begin anywhere */
+		struct wire_conn k;
+		struct wire *w = open_one(&reads, &k);
+		uint32_t srtt;
+
+		wire_write(&k, 2 * MSS);
+		wire_discard(w);
+		for (unsigned t = 0; t < 2000 && wire_stat(w, "rto_fired") == 0; t++)
+			wire_run(w, 1);
+		wire_discard(w);
+		srtt = wire_status(&k).srtt_us;
+		k.ts_ecr = 0;
+		ack_segments(&k, 1);
+		assert_int_equal(wire_stat(w, "undos"), 0);
+		assert_int_equal(wire_status(&k).srtt_us, srtt);
+		wire_discard(w);
+		wire_close(w);
+	}
+}
+
 /* RFC 2018 section 8 */
 static void
 test_sack_reneging(void **state)
@@ -825,6 +871,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_undo_by_dsack),
 		cmocka_unit_test(test_what_is_dsack),
 		cmocka_unit_test(test_rack_of_a_fast_answer),
+		cmocka_unit_test(test_rtt_is_of_the_first),
+		cmocka_unit_test(test_no_echo),
 		cmocka_unit_test(test_sack_reneging),
 		cmocka_unit_test(test_bad_sack),
 		cmocka_unit_test(test_rescue),

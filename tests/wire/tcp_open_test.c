@@ -59,6 +59,12 @@ test_options_of_syn_ack(void **state)
 	assert_int_equal(s.wscale, WIRE_NONE);
 	assert_false(s.sack_ok);
 	assert_false(s.ts);
+	wire_expect_accept(&bare);
+	assert_false(wire_status(&bare).timestamps);
+	assert_false(wire_status(&bare).sack);
+	wire_expect_accept(&k);
+	assert_true(wire_status(&k).timestamps);
+	assert_true(wire_status(&k).sack);
 	wire_close(w);
 }
 

@@ -172,6 +172,32 @@ test_prr_reno(void **state)
 	wire_close(w);
 }
 
+/* RFC 7661's aim: at ssthresh congestion avoidance begins, and there only a window that was full grows. */
+static void
+test_no_growth_unused(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, true);
+
+	(void)state;
+	wire_write(&k, 10 * MSS);
+	expect_segments(&k, 0, 10);
+	sack_segments(&k, 0, 1, 4);
+	expect_segments(&k, 0, 1);
+	ack_segments(&k, 10);
+	assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
+	wire_write(&k, 4 * MSS);
+	expect_segments(&k, 10, 14);
+	ack_segments(&k, 14);
+	assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
+	wire_write(&k, 6 * MSS);
+	expect_segments(&k, 14, 19);
+	ack_segments(&k, 19);
+	assert_int_equal(wire_status(&k).cwnd, 6 * MSS);
+	expect_segments(&k, 19, 20);
+	wire_close(w);
+}
+
 /* ---- RFC 6298 ---- */
 
 /* Section 2.3, 2.4: the variance of a steady path goes to 0; the clock's granularity is what remains: RTO = 300 + 1 ms. */
@@ -448,6 +474,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_flight_of_a_burst),
 		cmocka_unit_test(test_prr_nothing_delivered),
 		cmocka_unit_test(test_prr_reno),
+		cmocka_unit_test(test_no_growth_unused),
 		cmocka_unit_test(test_rto_of_steady_path),
 		cmocka_unit_test(test_timeout_forgets_duplicates),
 		cmocka_unit_test(test_frto_spurious),
