@@ -186,15 +186,17 @@ test_no_growth_unused(void **state)
 	expect_segments(&k, 0, 1);
 	ack_segments(&k, 10);
 	assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
-	wire_write(&k, 4 * MSS);
-	expect_segments(&k, 10, 14);
-	ack_segments(&k, 14);
-	assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
+	for (unsigned at = 10; at < 22; at += 4) {
+		wire_write(&k, 4 * MSS);
+		expect_segments(&k, at, at + 4);
+		ack_segments(&k, at + 4);
+		assert_int_equal(wire_status(&k).cwnd, 5 * MSS);
+	}
 	wire_write(&k, 6 * MSS);
-	expect_segments(&k, 14, 19);
-	ack_segments(&k, 19);
+	expect_segments(&k, 22, 27);
+	ack_segments(&k, 27);
 	assert_int_equal(wire_status(&k).cwnd, 6 * MSS);
-	expect_segments(&k, 19, 20);
+	expect_segments(&k, 27, 28);
 	wire_close(w);
 }
 
