@@ -333,6 +333,38 @@ test_pause(void **state)
 	wire_close(f.w);
 }
 
+/* RFC 5681 section 4.1: after a long silence slow start begins again; the curve, whose end no timeout put in doubt, is
+ * still there where it ends. */
+static void
+test_silence(void **state)
+{
+	struct flow f;
+	double was;
+
+	(void)state;
+	flow_open(&f, 100);
+	flow_start(&f, 160);
+	flow_recover(&f);
+	while (f.k.written > (uint64_t)f.acked * MSS) {
+		wire_run(f.w, 100);
+		flow_look(&f);
+		flow_ack(&f);
+	}
+	wire_run(f.w, 2000);
+	flow_fill(&f);
+	flow_look(&f);
+	assert_true(flow_cwnd(&f) == 10);
+	while (flow_cwnd(&f) < 112)
+		flow_round(&f);
+	was = flow_cwnd(&f);
+	for (unsigned i = 1; i <= 20; i++) {
+		flow_round(&f);
+		assert_near(flow_cwnd(&f), curve(160, was, i * 0.1), 2);
+	}
+	wire_discard(f.w);
+	wire_close(f.w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -345,6 +377,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_undone),
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_silence),
 	};
 
 	wire_args(argc, argv);

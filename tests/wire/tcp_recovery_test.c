@@ -249,6 +249,29 @@ test_timeout_forgets_duplicates(void **state)
 	wire_close(w);
 }
 
+/* RFC 5681 section 2: what acknowledges a single byte is no duplicate, and what came before it counts no more. */
+static void
+test_one_byte_is_progress(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, false);
+
+	(void)state;
+	wire_write(&k, 12 * MSS);
+	expect_segments(&k, 0, 10);
+	ack_segments(&k, 0);
+	ack_segments(&k, 0);
+	wire_discard(w);
+	wire_send(&k, ACK, 1, 2, 0);
+	wire_send(&k, ACK, 1, 2, 0);
+	wire_send(&k, ACK, 1, 2, 0);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 0);
+	wire_send(&k, ACK, 1, 2, 0);
+	assert_int_equal(wire_stat(w, "fast_recoveries"), 1);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* ---- RFC 5682 ---- */
 
 /** Ten segments are out, and the timer has fired: the first went again. There is more to send. */
@@ -314,6 +337,22 @@ test_frto_spurious(void **state)
 	ack_segments(&k, 12);
 	wire_discard(w);
 	assert_int_equal(wire_stat(w, "retransmits"), 1);
+	wire_close(w);
+}
+
+/* The same, when it is a byte more. */
+static void
+test_frto_spurious_byte(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = timed_out(&k, false);
+
+	(void)state;
+	ack_segments(&k, 1);
+	wire_discard(w);
+	wire_send(&k, ACK, 1, seq_of(1) + 1, 0);
+	assert_int_equal(wire_stat(w, "frto_spurious"), 1);
+	wire_discard(w);
 	wire_close(w);
 }
 
@@ -479,7 +518,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_no_growth_unused),
 		cmocka_unit_test(test_rto_of_steady_path),
 		cmocka_unit_test(test_timeout_forgets_duplicates),
+		cmocka_unit_test(test_one_byte_is_progress),
 		cmocka_unit_test(test_frto_spurious),
+		cmocka_unit_test(test_frto_spurious_byte),
 		cmocka_unit_test(test_frto_loss),
 		cmocka_unit_test(test_frto_duplicate_first),
 		cmocka_unit_test(test_frto_no_new_data),
