@@ -140,6 +140,13 @@ tagged_interface(void **state)
 	m = test_expect_up(&net, &f, PKT_UDP);
 	assert_int_equal(pkt_of(m)->l3_off, 18);
 	rte_pktmbuf_free(m);
+	/* Cut off in the tag, or behind it. */
+	for (len = 14; len < 18; len++) {
+		struct test_frame cut = f;
+
+		cut.len = len;
+		test_expect_drop(&net, &cut, DROP_ETH_SHORT);
+	}
 	/* The port took the tag off. */
 	build(1, false);
 	m = test_mbuf(net.mp, f.b, f.len);

@@ -536,6 +536,12 @@ test_silly_window_of_peer(void **state)
 	wire_silent(w);
 	wire_run(w, 205);
 	wire_expect(&k, ACK, 1, 1, 10);
+	/* It is a segment like any other now: its timer is the retransmission's. */
+	wire_run(w, 190);
+	wire_silent(w);
+	wire_run(w, 20);
+	wire_expect(&k, ACK, 1, 1, 10);
+	assert_int_equal(wire_stat(w, "rto_fired"), 1);
 	wire_close(w);
 }
 

@@ -106,11 +106,7 @@ test_syn_ack_again(void **state)
 	start = wire_now_us(w);
 	wire_send(&k, SYN, 0, 0, 0);
 	s = wire_expect(&k, SYN | ACK, 0, 1, 0);
-	for (unsigned i = 0; i < 4; i++) {
-		wire_run(w, 8100);
-		if (i < 3)
-			continue;
-	}
+	wire_run(w, 32400);
 	for (unsigned i = 0; i < 4; i++) {
 		s = wire_expect(&k, SYN | ACK, 0, 1, 0);
 		assert_in_range((s.at_us - start) / 1000, at[i], at[i] + 2);
@@ -118,6 +114,30 @@ test_syn_ack_again(void **state)
 	wire_silent(w);
 	assert_int_equal(wire_stat(w, "half_open_timeouts"), 1);
 	wire_state(&k, "");
+	wire_close(w);
+}
+
+/* What the peer's patience has moved, our timer follows: it does not fire when it first was to. */
+static void
+test_syn_again_moves_the_timer(void **state)
+{
+	struct wire *w = wire_open(&plain);
+	struct wire_conn k;
+	struct wire_seg s;
+	uint64_t at;
+
+	(void)state;
+	wire_conn(w, &k);
+	wire_send(&k, SYN, 0, 0, 0);
+	wire_expect(&k, SYN | ACK, 0, 1, 0);
+	wire_run(w, 500);
+	wire_send(&k, SYN, 0, 0, 0);
+	wire_expect(&k, SYN | ACK, 0, 1, 0);
+	at = wire_now_us(w);
+	wire_run(w, 2500);
+	s = wire_expect(&k, SYN | ACK, 0, 1, 0);
+	assert_in_range((s.at_us - at) / 1000, 2000, 2002);
+	wire_silent(w);
 	wire_close(w);
 }
 
@@ -540,6 +560,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_mss_default_and_floor),
 		cmocka_unit_test(test_syn_ack_again),
 		cmocka_unit_test(test_syn_again),
+		cmocka_unit_test(test_syn_again_moves_the_timer),
 		cmocka_unit_test(test_no_listener),
 		cmocka_unit_test(test_listen_ignores),
 		cmocka_unit_test(test_bad_ack_in_syn_received),
