@@ -113,7 +113,6 @@ tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 
 	if ((tc->flags & TCPF_CLOSED) != 0 && tc->misc_at == 0)
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
-	tc->rto_at = 0;
 	if (tcp_give_up(w, tc))
 		return;
 	if (tc->retries < UINT8_MAX)
