@@ -88,5 +88,10 @@ struct key_secret {
  */
 uint64_t key_siphash(const struct key_secret *secret, const void *data, size_t len);
 
-/** Keyed hash over the whole key: what an attacker can't steer, for all kinds of key. */
+/**
+ * Keyed hash over the whole key: what an attacker can't steer, for all kinds of key. Never leaves the process, and differs
+ * from one kind of CPU to the next: rounds of AES where there are instructions for them, SipHash elsewhere.
+ */
 uint32_t key_hash(const struct key_secret *secret, const struct key *k);
+/** What key_hash is without AES instructions. */
+uint32_t key_hash_portable(const struct key_secret *secret, const struct key *k);

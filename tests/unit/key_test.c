@@ -157,8 +157,12 @@ random_key(uint64_t *rng)
 	return k;
 }
 
+/** The one that is used here, and the one of CPUs without AES. */
+static uint32_t (*const hashes[])(const struct key_secret *, const struct key *) = {
+	key_hash, key_hash_portable};
+
 static void
-test_hash_is_siphash_of_the_key(void **state)
+test_portable_hash_is_siphash_of_the_key(void **state)
 {
 	uint64_t rng = seed;
 
@@ -168,13 +172,13 @@ test_hash_is_siphash_of_the_key(void **state)
 		struct key_secret s = {.k0 = rnd(&rng), .k1 = rnd(&rng)};
 		uint64_t want = plain_siphash(1, 3, &s, (const uint8_t *)&k, sizeof(k));
 
-		assert_int_equal(key_hash(&s, &k), (uint32_t)want);
+		assert_int_equal(key_hash_portable(&s, &k), (uint32_t)want);
 	}
 }
 
-/* Each bit of key and secret changes each bit of the hash about every second time. */
+/** Each bit of key and secret changes each bit of the hash about every second time. */
 static void
-test_every_bit_counts(void **state)
+every_bit_counts(uint32_t (*hash)(const struct key_secret *, const struct key *))
 {
 	enum {
 		BITS = 40 * 8 + 128,
@@ -183,21 +187,21 @@ test_every_bit_counts(void **state)
 	static unsigned flips[BITS][32];
 	uint64_t rng = seed;
 
-	(void)state;
+	memset(flips, 0, sizeof(flips));
 	for (unsigned t = 0; t < TRIES; t++) {
 		struct {
 			struct key k;
 			struct key_secret s;
 		} v = {.k = random_key(&rng), .s = {.k0 = rnd(&rng), .k1 = rnd(&rng)}};
 		uint8_t *bytes = (uint8_t *)&v;
-		uint32_t before = key_hash(&v.s, &v.k);
+		uint32_t before = hash(&v.s, &v.k);
 
 		_Static_assert(sizeof(v) * 8 == BITS, "no padding");
 		for (unsigned i = 0; i < BITS; i++) {
 			uint32_t differ;
 
 			bytes[i / 8] ^= (uint8_t)(1 << i % 8);
-			differ = before ^ key_hash(&v.s, &v.k);
+			differ = before ^ hash(&v.s, &v.k);
 			bytes[i / 8] ^= (uint8_t)(1 << i % 8);
 			for (unsigned b = 0; b < 32; b++)
 				flips[i][b] += differ >> b & 1;
@@ -209,12 +213,80 @@ test_every_bit_counts(void **state)
 			assert_in_range(flips[i][b], TRIES / 2 - 180, TRIES / 2 + 180);
 }
 
-/*
+static void
+test_every_bit_counts(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		every_bit_counts(hashes[i]);
+}
+
+/**
+ * Keys that differ little: so many pairs have a hash in common as of random numbers. step: what makes the i-th of 65536 keys.
+ */
+static void
+few_collide(uint32_t (*hash)(const struct key_secret *, const struct key *),
+	void (*step)(struct key *k, uint16_t i))
+{
+	enum {
+		KEYS = 65536,
+		BITS = 24 /* of the hash: some must collide */
+	};
+	static uint8_t seen[1u << BITS];
+	struct key_secret s;
+	uint64_t rng = seed ^ 1;
+	struct key k = random_key(&rng);
+	unsigned pairs = 0;
+
+	s.k0 = rnd(&rng);
+	s.k1 = rnd(&rng);
+	memset(seen, 0, sizeof(seen));
+	for (unsigned i = 0; i < KEYS; i++) {
+		step(&k, (uint16_t)i);
+		pairs += seen[hash(&s, &k) >> (32 - BITS)]++;
+	}
+	/* 65536^2 / 2^25 = 128, deviation 11 */
+	assert_in_range(pairs, 128 - 90, 128 + 90);
+}
+
+static void
+step_port(struct key *k, uint16_t i)
+{
+	k->rport_be = i;
+}
+
+static void
+step_address(struct key *k, uint16_t i)
+{
+	memcpy(k->raddr + 14, &i, 2);
+}
+
+/** As somebody would who hopes that one change takes back the other. */
+static void
+step_both(struct key *k, uint16_t i)
+{
+	memcpy(k->raddr, &i, 2);
+	memcpy(k->laddr, &i, 2);
+	k->rport_be = i;
+}
+
+static void
+test_close_keys_rarely_collide(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		few_collide(hashes[i], step_port);
+		few_collide(hashes[i], step_address);
+		few_collide(hashes[i], step_both);
+	}
+}
+
+/**
  * Thousands of calls to one port (hazard C8): neither low bits (the bucket) nor
  * high ones (the signature) may crowd.
  */
 static void
-test_c8_calls_to_one_port_spread(void **state)
+calls_to_one_port_spread(uint32_t (*hash)(const struct key_secret *, const struct key *))
 {
 	enum {
 		CALLS = 64000,
@@ -227,7 +299,8 @@ test_c8_calls_to_one_port_spread(void **state)
 	double chi_low = 0, chi_high = 0;
 	const double mean = (double)CALLS / BUCKETS;
 
-	(void)state;
+	memset(low, 0, sizeof(low));
+	memset(high, 0, sizeof(high));
 	s.k0 = rnd(&rng);
 	s.k1 = rnd(&rng);
 	key_map_v4(k.raddr, rte_cpu_to_be_32(0x0a000001));
@@ -236,7 +309,7 @@ test_c8_calls_to_one_port_spread(void **state)
 		uint32_t h;
 
 		k.rport_be = rte_cpu_to_be_16((uint16_t)(1024 + i));
-		h = key_hash(&s, &k);
+		h = hash(&s, &k);
 		low[h % BUCKETS]++;
 		high[h >> 22]++;
 	}
@@ -247,6 +320,14 @@ test_c8_calls_to_one_port_spread(void **state)
 	/* chi-square of 1023 degrees: mean 1023, deviation 45 */
 	assert_true(chi_low > 1023 - 8 * 45 && chi_low < 1023 + 8 * 45);
 	assert_true(chi_high > 1023 - 8 * 45 && chi_high < 1023 + 8 * 45);
+}
+
+static void
+test_c8_calls_to_one_port_spread(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		calls_to_one_port_spread(hashes[i]);
 }
 
 static void
@@ -308,8 +389,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash_vectors),
 		cmocka_unit_test(test_siphash_against_a_second_one),
-		cmocka_unit_test(test_hash_is_siphash_of_the_key),
+		cmocka_unit_test(test_portable_hash_is_siphash_of_the_key),
 		cmocka_unit_test(test_every_bit_counts),
+		cmocka_unit_test(test_close_keys_rarely_collide),
 		cmocka_unit_test(test_c8_calls_to_one_port_spread),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_equal_sees_every_byte),
