@@ -175,6 +175,8 @@ ip_address_add(struct ip *ip, unsigned ifc, const uint8_t addr[16], uint8_t pref
 	if (err != 0)
 		return err;
 	f->naddrs++;
+	if (ip_v4(addr) && f->plain == NULL && f->vlan == 0)
+		f->plain = a;
 	ip_ours_add(ip, a);
 	ip_subnet_add(f, a);
 	ip_changed(ip);

@@ -57,6 +57,8 @@ ip_input_frame(struct worker *w, unsigned i, struct rte_mbuf *m)
 	const struct rte_ether_addr *dst;
 	uint16_t type;
 
+	if (likely(ip4_plain(w, i, m)))
+		return ip_l4_input(w, m, rte_pktmbuf_mtod(m, const uint8_t *)[IP_ETH_LEN + 9]);
 	m = ip_adopt(w, m);
 	if (m == NULL)
 		return NULL;

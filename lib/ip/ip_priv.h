@@ -137,6 +137,8 @@ struct ip_ifc {
 	bool announced; /* for the first time; tick_lock */
 	unsigned naddrs;
 	struct ip_addr addrs[IP_IFC_ADDRS];
+	const struct ip_addr *
+		plain; /* the first of IPv4, if there is no tag: most packets are for it (ip4_plain) */
 	unsigned nsubnets; /* IPv4, of those that have a broadcast address */
 	struct {
 		uint32_t first_be, last_be;
@@ -375,6 +377,7 @@ ip_pull(struct worker *w, struct rte_mbuf *m, uint16_t len)
 }
 
 /* Inputs: each consumes m, or gives it (or what took its place) back to be handed up. */
+bool ip4_plain(struct worker *w, unsigned ifc, struct rte_mbuf *m);
 struct rte_mbuf *ip4_input(struct worker *w, struct rte_mbuf *m);
 struct rte_mbuf *ip6_input(struct worker *w, struct rte_mbuf *m);
 struct rte_mbuf *ip_l4_input(struct worker *w, struct rte_mbuf *m, uint8_t proto);

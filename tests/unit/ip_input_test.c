@@ -647,6 +647,67 @@ pieces_without_buffers(void **state)
 	assert_true(net.w[0].c.drops[DROP_NO_MBUF] > 400);
 }
 
+/** What becomes of the frame, in one piece or, cut, in two. */
+struct fate {
+	uint64_t drops[DROP_MAX], consumed;
+	bool up;
+	struct pkt p;
+	uint32_t len;
+};
+
+static void
+fate(struct fate *ret, bool whole)
+{
+	struct worker *w = &net.w[0];
+	struct worker_counters was = w->c;
+	const size_t cut = f.len / 2;
+	struct rte_mbuf *m = test_mbuf_cut(net.mp, f.b, f.len, &cut, whole ? 0 : 1), *up = NULL;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->up = ip_input_burst(w, 0, &m, 1, &up) == 1;
+	for (unsigned i = 0; i < DROP_MAX; i++)
+		ret->drops[i] = w->c.drops[i] - was.drops[i];
+	ret->consumed = w->c.consumed - was.consumed;
+	if (!ret->up)
+		return;
+	ret->len = up->pkt_len;
+	memcpy(&ret->p, pkt_of(up), offsetof(struct pkt, spare));
+	consume(w, up);
+}
+
+/* What goes the short way (ip4_plain) ends as it does by the long one, which a packet in pieces takes. */
+static void
+short_way_and_long_way(void **state)
+{
+	struct worker *w = &net.w[0];
+	struct fate plain, cut;
+	unsigned up = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 40000; i++) {
+		uint64_t r = worker_random(w);
+
+		build(r % 2 == 0 ? 0 : 1, false);
+		/* One word of the headers, then the checksum of IP's made right again in most. */
+		if (r % 8 != 0) {
+			size_t at = (r >> 8) % 42;
+
+			f.b[at] = (r >> 20) % 4 == 0 ? (uint8_t)(f.b[at] ^ 1u << (r >> 24) % 8)
+						     : (uint8_t)(r >> 32);
+		}
+		if ((r >> 3) % 4 != 0)
+			test_frame_ip4_cksum(&f);
+		if ((r >> 16) % 16 == 0)
+			f.len = (r >> 40) % (f.len + 1);
+		fate(&plain, true);
+		fate(&cut, false);
+		assert_memory_equal(&plain, &cut, sizeof(plain));
+		up += plain.up;
+		test_net_discard(&net);
+	}
+	assert_in_range(up, 4000, 36000);
+}
+
 static void
 counts_packets_and_bytes(void **state)
 {
@@ -686,6 +747,7 @@ main(void)
 		TB(checksum_offload),
 		T(tcp_to_a_group),
 		T(mutated_frames),
+		T(short_way_and_long_way),
 		T(counts_packets_and_bytes),
 		T(pieces_without_buffers),
 		TB(highest_tag),
