@@ -44,44 +44,53 @@ ip_can_offload(const struct ip_out *o)
 		(o->tx->proto == IPPROTO_UDP && o->ifc->off.tx_udp_cksum);
 }
 
+/* The transport checksum, or the pseudo header's for a port that does the rest, into a header that may be written to. */
+static inline void
+ip_l4_cksum_put(const struct ip_out *o, struct rte_mbuf *h, bool offload)
+{
+	uint8_t *at = rte_pktmbuf_mtod_offset(h, uint8_t *, o->tx->cksum_off);
+	uint16_t sum = 0;
+
+	if (o->tx->proto != IPPROTO_ICMP)
+		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
+	h->ol_flags = 0;
+	if (offload && ip_can_offload(o)) {
+		h->ol_flags = o->tx->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM
+							  : RTE_MBUF_F_TX_UDP_CKSUM;
+	} else {
+		sum = (uint16_t)~ip_cksum_mbuf(h, 0, h->pkt_len, sum);
+		/* RFC 768: zero means "none", so it is sent as its other form. */
+		if (sum == 0 && o->tx->proto == IPPROTO_UDP)
+			sum = 0xffff;
+	}
+	memcpy(at, &sum, 2);
+}
+
+/* How much of m's front must be in one piece, and ours, to put the checksum there. */
+static inline uint16_t
+ip_l4_front(const struct ip_tx *tx)
+{
+	return RTE_MAX(tx->l4_len, (uint16_t)(tx->cksum_off + 2));
+}
+
 /*
- * Fill in the transport checksum, or the pseudo header's for a port that does the rest.
- * *m may become another mbuf, if its header could not be written to.
+ * Fill in the transport checksum, if one is wanted. *m may become another mbuf, if its header could not be written to.
  * @return 0, -ENOBUFS; *m is the caller's in any case
  */
 int
 ip_l4_cksum(struct worker *w, const struct ip_out *o, struct rte_mbuf **m, bool offload)
 {
-	int off = o->tx->cksum_off;
 	struct rte_mbuf *h;
-	uint16_t sum;
-	uint8_t *l4;
 
-	if (off < 0)
+	if (o->tx->cksum_off < 0)
 		return 0;
-	h = ip_unshare(w, *m, RTE_MAX(o->tx->l4_len, (uint16_t)(off + 2)));
+	h = ip_unshare(w, *m, ip_l4_front(o->tx));
 	if (h == NULL) {
 		w->c.tx_no_mbuf++;
 		return -ENOBUFS;
 	}
 	*m = h;
-	h->ol_flags = 0;
-	l4 = rte_pktmbuf_mtod(h, uint8_t *);
-	if (offload && ip_can_offload(o)) {
-		h->ol_flags = o->tx->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM
-							  : RTE_MBUF_F_TX_UDP_CKSUM;
-		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
-		memcpy(l4 + off, &sum, 2);
-		return 0;
-	}
-	sum = 0;
-	if (o->tx->proto != IPPROTO_ICMP)
-		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
-	sum = (uint16_t)~ip_cksum_mbuf(h, 0, h->pkt_len, sum);
-	/* RFC 768: zero means "none", so it is sent as its other form. */
-	if (sum == 0 && o->tx->proto == IPPROTO_UDP)
-		sum = 0xffff;
-	memcpy(l4 + off, &sum, 2);
+	ip_l4_cksum_put(o, h, offload);
 	return 0;
 }
 
@@ -204,8 +213,10 @@ ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 		}
 		one->ol_flags = flags;
 	}
-	if (likely(neigh_output_fast(w, o->p, one)))
+	if (likely(neigh_known(w, o->p, rte_pktmbuf_mtod(one, struct rte_ether_addr *)))) {
+		ip_transmit(w, o->p->ifc, one);
 		return 0;
+	}
 	if (!ip_route_look(w, o->k->raddr, o->k->zone, &hop)) {
 		rte_pktmbuf_free(one);
 		ip_count(w, IP_STAT_out_no_route);
@@ -253,6 +264,37 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 	return ip_send(w, o, h);
 }
 
+/**
+ * Nearly every packet is like this: by IPv4, untagged, small enough, with room in front of it that is its own, to a
+ * neighbour that is known. Then all of the above is a few stores. The path is made.
+ * @return false: it is not like that; nothing was done
+ */
+static bool
+ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx)
+{
+	const uint16_t front = IP_ETH_LEN + sizeof(struct rte_ipv4_hdr);
+	struct ip_out o = {.k = k, .tx = tx, .ifc = &w->ip->ifcs[p->ifc], .p = p, .v4 = true};
+	uint32_t payload = m->pkt_len;
+	struct rte_ether_addr dst;
+
+	if (payload + sizeof(struct rte_ipv4_hdr) > p->mtu || !key_is_v4(k) || o.ifc->vlan != 0 ||
+		tx->cksum_off < 0 || !ip_exclusive(m) || rte_pktmbuf_headroom(m) < front ||
+		m->data_len < ip_l4_front(tx) || (m->nb_segs > 1 && !o.ifc->off.multi_segs) ||
+		!neigh_known(w, p, &dst))
+		return false;
+	ip_l4_cksum_put(&o, m, true);
+	m->data_off -= front;
+	m->data_len += front;
+	m->pkt_len += front;
+	m->tx_offload = rte_mbuf_tx_offload(
+		IP_ETH_LEN, sizeof(struct rte_ipv4_hdr), tx->l4_len, 0, 0, 0, 0);
+	ip_eth_header(o.ifc, rte_pktmbuf_mtod(m, uint8_t *), &dst, RTE_ETHER_TYPE_IPV4);
+	ip4_header(w, &o, m, (uint16_t)payload, NULL);
+	ip_transmit(w, p->ifc, m);
+	return true;
+}
+
 int
 ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
@@ -265,6 +307,8 @@ ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf
 	/* Acquire: with the number comes what it counts; pairs with ip_changed. */
 	if (o.p->gen != atomic_load_explicit(&w->ip->gen, memory_order_acquire))
 		err = ip_path(w, k, o.p);
+	else if (likely(ip4_output_plain(w, o.p, k, m, tx)))
+		return 0;
 	if (err == 0 && ((total > o.p->mtu && tx->df) || m->pkt_len > (o.v4 ? 65515u : 65535u))) {
 		ip_count(w, IP_STAT_out_too_big);
 		err = -EMSGSIZE;

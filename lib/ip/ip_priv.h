@@ -445,7 +445,7 @@ uint32_t neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], u
 void neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags);
 int neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct rte_mbuf *m);
-bool neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m);
+bool neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac);
 void neigh_tick(struct worker *w);
 void neigh_link_up(struct ip *ip, unsigned ifc);
 

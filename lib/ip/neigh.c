@@ -468,29 +468,26 @@ neigh_use(struct worker *w, struct neigh *e, uint32_t gen)
 	rte_spinlock_unlock(&t->lock);
 }
 
-/* Send a frame to the neighbour that the path remembers. False: it is not (or no longer) known. */
+/* Who the neighbour is that the path remembers. False: it is not (or no longer) known. */
 bool
-neigh_output_fast(struct worker *w, struct path *p, struct rte_mbuf *m)
+neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac)
 {
 	struct neigh *e = &w->ip->neigh.entries[p->neigh == NEIGH_NONE ? 0 : p->neigh];
 	/* Acquire twice: gen, then word, then gen again; see the top of this file. */
 	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_acquire);
 	uint64_t word = atomic_load_explicit(&e->word, memory_order_acquire);
-	struct rte_ether_addr mac;
 
 	if (p->neigh == NEIGH_NONE || gen != p->neigh_gen ||
 		neigh_state(word) <= NEIGH_INCOMPLETE ||
 		atomic_load_explicit(&e->gen, memory_order_relaxed) != gen)
 		return false;
-	mac = neigh_mac(word);
-	memcpy(rte_pktmbuf_mtod(m, void *), &mac, 6);
+	*ret_mac = neigh_mac(word);
 	if (unlikely(w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >= 1000))
 		atomic_store_explicit(&e->used_ms, w->now_ms, memory_order_relaxed);
 	if (unlikely(neigh_state(word) == NEIGH_STALE)) {
 		atomic_store_explicit(&e->used, true, memory_order_relaxed);
 		neigh_use(w, e, gen);
 	}
-	ip_transmit(w, p->ifc, m);
 	return true;
 }
 
@@ -532,8 +529,10 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 	neigh_drop_queue(w, &lost);
 	if (ask)
 		neigh_solicit(w, hop->ifc, hop->addr, NULL);
-	if (known && neigh_output_fast(w, p, m))
+	if (known && neigh_known(w, p, rte_pktmbuf_mtod(m, struct rte_ether_addr *))) {
+		ip_transmit(w, p->ifc, m);
 		return 0;
+	}
 	if (known)
 		excess = m; /* it went away in this moment */
 	else if (excess == NULL)

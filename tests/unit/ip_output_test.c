@@ -407,6 +407,70 @@ errors(void **state)
 	assert_int_equal(test_in_use(net.mp), 0);
 }
 
+/** Send it; what went out, with what the port is told. @return bytes, or the error */
+static int
+sent(struct rte_mbuf *m, const struct ip_tx *tx, uint8_t *buf, uint64_t *ret_flags,
+	uint64_t *ret_off)
+{
+	int err = ip_output(&net.w[0], &p, &k, m, tx);
+	struct rte_mbuf *o;
+	size_t len;
+
+	if (err != 0)
+		return err;
+	o = test_net_sent(&net, NULL);
+	assert_non_null(o);
+	len = test_bytes(o, buf);
+	*ret_flags = o->ol_flags & ~RTE_MBUF_F_INDIRECT;
+	*ret_off = o->tx_offload;
+	rte_pktmbuf_free(o);
+	assert_null(test_net_sent(&net, NULL));
+	return (int)len;
+}
+
+/* The short way (ip4_output_plain) makes the frame that the long one makes, which a shared buffer takes. */
+static void
+short_way_and_long_way(void **state)
+{
+	static uint8_t b[2048], one[TEST_FRAME_MAX], other[TEST_FRAME_MAX];
+	uint64_t flags[2], off[2];
+
+	(void)state;
+	to(false);
+	for (unsigned i = 0; i < 4000; i++) {
+		uint64_t r = worker_random(&net.w[0]);
+		size_t n = message(
+			b, r % 8 == 0 ? 1460 + (r >> 4) % 24 : (r >> 4) % 1400, (unsigned)r);
+		size_t cut = 8 + (r >> 24) % (n - 7);
+		struct ip_tx tx = udp_tx;
+		struct rte_mbuf *m, *clone;
+		int len;
+
+		tx.df = true;
+		tx.tos = (uint8_t)(r >> 40);
+		tx.ttl = (uint8_t)((r >> 48) % 3 * 7);
+		if ((r >> 50 & 1) != 0 && n >= 20) {
+			tx.proto = IPPROTO_TCP;
+			tx.l4_len = 20;
+			tx.cksum_off = 16;
+			cut = RTE_MAX(cut, (size_t)20);
+		}
+		p.dscp = r >> 52 & 7;
+		p.ttl = (uint8_t)((r >> 56) % 2 * 33);
+		m = test_mbuf_cut(net.mp, b, n, &cut, r >> 58 & 1);
+		memset(pkt_of(m), 0, sizeof(struct pkt));
+		clone = rte_pktmbuf_clone(m, net.mp_small);
+		len = sent(clone, &tx, other, &flags[1], &off[1]);
+		assert_int_equal(sent(m, &tx, one, &flags[0], &off[0]), len);
+		if (len < 0) {
+			assert_int_equal(len, -EMSGSIZE);
+			continue;
+		}
+		assert_memory_equal(one, other, (size_t)len);
+		assert_true(flags[0] == flags[1] && off[0] == off[1]);
+	}
+}
+
 static void
 buffers_run_out(void **state)
 {
@@ -684,6 +748,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(chains_are_linearised, setup_one_segment, teardown),
 		cmocka_unit_test_setup_teardown(offloads, setup_offloads, teardown),
 		T(no_checksum_wanted),
+		T(short_way_and_long_way),
+		cmocka_unit_test_setup_teardown(
+			short_way_and_long_way, setup_one_segment, teardown),
+		cmocka_unit_test_setup_teardown(short_way_and_long_way, setup_offloads, teardown),
 		T(errors),
 		T(buffers_run_out),
 		T(each_allocation_fails),
