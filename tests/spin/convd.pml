@@ -60,7 +60,7 @@ init {
 	assert(held == 0);
 	for (n : 0 .. SLOTS - 1) {
 		if
-		:: C.refs > 0 -> assert(C.refs == 1 && table[C.key] == n && C.work == 0); run control(n)
+		:: C.refs > 0 -> assert(C.refs == 1 && table[C.key] == n && C.work == 0 && !C.fired); run control(n)
 		:: else
 		fi
 	}

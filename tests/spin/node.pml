@@ -17,9 +17,10 @@
 #define TELL_OWNER 11 /* who moves a deadline to earlier does not tell its owner */
 #define OWNER_LOOK 12 /* who puts a timer off does not look at the deadline again */
 #define CANCEL 13 /* a death does not tell the timer's owner */
-#define LISTED 14 /* a listing finds what the table has not had */
-#define GENERATION 15 /* a handle names whoever has the slot */
-#define RECHECK 16 /* with the grace period out as well, nobody compares the tuple after entering */
+#define TIMER_BIT 14 /* a timer that finds somebody inside is forgotten */
+#define LISTED 15 /* a listing finds what the table has not had */
+#define GENERATION 16 /* a handle names whoever has the slot */
+#define RECHECK 17 /* with the grace period out as well, nobody compares the tuple after entering */
 #ifndef WITHOUT
 #define WITHOUT 0
 #endif
@@ -47,6 +48,7 @@ typedef node {
 	byte key, packet = NIL, found; /* the backlog: room for one packet, and the generation it found */
 	byte deadline, when, owner; /* the timer */
 	bit linked; /* in its owner's wheel */
+	bit fired; /* it has, and its work is not done */
 	bit retired = 1;
 	byte need /* readers whose turn is not over since it retired */
 }
@@ -87,6 +89,7 @@ inline put_ref(i)
 		assert(N[i].queue == NIL && !N[i].posted && N[i].deadline == UNARMED && !N[i].linked);
 		assert(table[N[i].key] != i);
 		N[i].retired = 1;
+		N[i].fired = 0;
 		N[i].need = (GRACE_PERIOD -> reading : 0)
 	:: else
 	fi

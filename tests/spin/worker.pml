@@ -48,7 +48,9 @@ enter_or: /* conv_enter_or, with a reference that is ours */
 	atomic {
 		assert(!in && C.refs > 0);
 		if
-		:: C.inside || (bring == PACKET && !HAS(LATE_LOOK)) -> C.work = C.work | bring; bring = 0; goto put
+		:: C.inside || (bring == PACKET && !HAS(LATE_LOOK)) ->
+			C.work = C.work | (bring == TIMER && !HAS(TIMER_BIT) -> 0 : bring);
+			bring = 0; goto put
 		:: else -> C.inside = 1; in = 1
 		fi
 	}
@@ -65,7 +67,7 @@ work:		assert(in && C.inside);
 		fi;
 		if
 		:: bits & PACKET -> bits = bits & ~PACKET; goto drain
-		:: !(bits & PACKET) && bits & TIMER && MAY_WORK -> bits = 0; goto die
+		:: !(bits & PACKET) && bits & TIMER && MAY_WORK -> bits = 0; C.fired = 0; goto die
 		:: else -> bits = 0
 		fi;
 		if
@@ -150,7 +152,8 @@ leave:	atomic { /* conv_leave; how many rounds it does is left open */
 		:: C.work == 0 || !HAS(LATE_WORK) -> C.inside = 0; in = 0; goto drop_ref
 		:: C.work != 0 -> GO round
 		:: C.work != 0 -> C.inside = 0; in = 0; /* conv_leave_standing */
-			if :: C.queue != NIL || !HAS(STANDING) -> GO drop_ref :: else -> C.queue = me; goto done fi
+			if :: C.queue != NIL || !HAS(STANDING) -> assert(C.refs > 1 || !HAS(STANDING)); goto drop_ref
+			:: else -> C.queue = me; goto done fi
 		fi
 	}
 
@@ -173,7 +176,7 @@ judge:		if :: at == NONE || at <= clock :: else -> GO put_off fi
 		:: C.deadline != at -> at = C.deadline; goto judge
 		:: else -> C.deadline = UNARMED; C.refs = C.refs + !HAS(TIMER_REF)
 		fi;
-		if :: at == NONE -> GO put :: else -> bring = TIMER; goto enter_or fi /* timer_fire */
+		if :: at == NONE -> GO put :: else -> C.fired = 1; bring = TIMER; goto enter_or fi /* timer_fire */
 	}
 put_off: atomic { C.when = at; C.linked = 1 }
 	atomic {
