@@ -90,8 +90,11 @@ SHORTEST = {"n1", "without GRACE", "without RECHECK"}
 
 
 def run(argv, cwd, seconds):
-    return subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
-                          check=False)
+    try:
+        return subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 1, "%s took longer than %d s" % (argv[0], seconds))
 
 
 def unreached(text):
