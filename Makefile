@@ -119,7 +119,7 @@ interleave: build
 
 spin:
 	@scripts/deps.sh build test
-	@/usr/bin/python3 tests/spin/run.py --trails
+	@/usr/bin/python3 tests/spin/run.py
 
 install: build
 	@meson install -C $(BUILD)
