@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburcu-dev libjansson-dev libhttp-parser-dev libsystemd-dev libcmocka-dev"
 run="iproute2 iputils-ping curl netcat-openbsd"
-test="$run python3 python3-pytest python3-scapy python3-jsonschema ethtool socat procps"
+test="$run python3 python3-pytest python3-scapy python3-jsonschema ethtool socat procps spin"
 lint="clang clang-format clang-tidy cppcheck"
 plot="gnuplot-nox"
 
