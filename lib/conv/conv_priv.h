@@ -103,6 +103,9 @@ void conv_run_kicks(struct worker *w, unsigned *ret_n);
 void conv_run_again(struct worker *w);
 unsigned conv_run_inbox(struct worker *w);
 void conv_work_standing(struct worker *w, struct conv_node *cn);
+/** Inside cn: hand it a packet that was looked up before, now that nobody can take the node away: if it lives, and the tuple
+ * is its own (I5); else the packet is looked up again. Consumes m. */
+void conv_deliver(struct worker *w, struct conv_node *cn, struct rte_mbuf *m);
 void conv_post_timer(struct conv_table *ct, unsigned owner, struct conv_node *cn);
 void conv_inbox_push(struct seat *to, struct conv_node *cn);
 void conv_retire(struct worker *w, struct conv_node *cn);

@@ -119,11 +119,24 @@ conv_get_live(struct worker *w, struct conv_node *cn)
 	return true;
 }
 
-/** Put the backlog's packets, oldest first, into the node; once it is DEAD, look them up again. */
+void
+conv_deliver(struct worker *w, struct conv_node *cn, struct rte_mbuf *m)
+{
+	if (conv_dead(cn)) {
+		conv_again(w, m);
+	} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {
+		/* I5. Never seen; if it were, the packet must not be delivered here. */
+		w->seat->c.recheck_failed++;
+		conv_again(w, m);
+	} else {
+		conv_ops(w->convs, cn)->input(w, cn, m);
+	}
+}
+
+/** Put the backlog's packets, oldest first, into the node. */
 static void
 conv_backlog_drain(struct worker *w, struct conv_node *cn)
 {
-	const struct node_ops *ops = conv_ops(w->convs, cn);
 	struct rte_mbuf *m, *first = NULL, *next;
 
 	POINT("drain", &cn->n.backlog);
@@ -138,10 +151,7 @@ conv_backlog_drain(struct worker *w, struct conv_node *cn)
 		next = pkt_of(m)->next;
 		w->c.held_out++;
 		w->seat->c.backlog_drained++;
-		if (conv_dead(cn))
-			conv_again(w, m);
-		else
-			ops->input(w, cn, m);
+		conv_deliver(w, cn, m);
 	}
 }
 

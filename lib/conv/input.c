@@ -55,7 +55,6 @@ conv_miss(struct worker *w, struct rte_mbuf *m)
 static void
 conv_input_group(struct worker *w, struct conv_node *cn, struct pktq *q)
 {
-	const struct node_ops *ops = conv_ops(w->convs, cn);
 	enum conv_entered e = conv_enter(w, cn);
 	struct rte_mbuf *m;
 
@@ -66,15 +65,10 @@ conv_input_group(struct worker *w, struct conv_node *cn, struct pktq *q)
 	if (e == CONV_IN)
 		conv_work_standing(w, cn);
 	while ((m = pktq_pop(q)) != NULL) {
-		if (e != CONV_IN || conv_dead(cn)) {
+		if (e == CONV_IN)
+			conv_deliver(w, cn, m);
+		else
 			conv_again(w, m);
-		} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {
-			/* I5. Never seen; if it were, the packet must not be delivered here. */
-			w->seat->c.recheck_failed++;
-			conv_again(w, m);
-		} else {
-			ops->input(w, cn, m);
-		}
 	}
 	if (e == CONV_IN)
 		conv_leave(w, cn);

@@ -19,7 +19,7 @@ LISTEN, SERVICE, UDP = "lib/tcp/tcp_listen.c", "lib/tcp/tcp_service.c", "lib/udp
 
 NO_GET_NOT_ZERO = Change(ENTER, "if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {\n\t\t\tw->seat->c.get_failed++;\n"
                          "\t\t\t/* Pairs", "if (false) {\n\t\t\t/* Pairs")
-NO_RECHECK = Change(INPUT, "} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {", "} else if (false) {")
+NO_RECHECK = Change(ENTER, "} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {", "} else if (false) {")
 NO_GRACE = Change("lib/conv/reclaim_virtual.c", "if (v->seen[i] < epoch)", "if (false && v->seen[i] < epoch)")
 CALL_OF_CLOSED = "if (atomic_load_explicit(&%s->closed, memory_order_acquire)) {"
 
@@ -32,8 +32,9 @@ PROTECTIONS = [
     Protection("re-check", "with the grace period out as well, nobody compares the tuple after entering",
                [NO_GRACE, NO_RECHECK], ["a1", "a2"], "delivered|ended"),
     Protection("looked up again", "a packet that finds its node dead has met nobody",
-               [Change(INPUT, "if (e != CONV_IN || conv_dead(cn)) {", "if (e == CONV_GONE || (e == CONV_IN && conv_dead(cn))) {\n"
-                       "\t\t\tconv_miss(w, m);\n\t\t} else if (e != CONV_IN) {")], ["replace"]),
+               [Change(ENTER, "\tif (conv_dead(cn)) {\n\t\tconv_again(w, m);\n",
+                       "\tif (conv_dead(cn)) {\n\t\tw->convs->miss[pkt_of(m)->kind](w, m);\n"),
+                Change(INPUT, "\t\telse\n\t\t\tconv_again(w, m);\n", "\t\telse\n\t\t\tconv_miss(w, m);\n")], ["replace"]),
     Protection("table before DEAD", "a node is dead before it has left the table",
                [Change(CONV, "\tcn->position = ipht_rem(w->convs->ipht, &cn->n);\n",
                        "\tatomic_fetch_or(&cn->n.word, NODE_DEAD);\n\tcn->position = ipht_rem(w->convs->ipht, &cn->n);\n")],
@@ -168,8 +169,8 @@ PROTOCOL_LOCK = [
            "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
     Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern int protocol_locked;\n"),
-    Change(INPUT, "\t\t\tops->input(w, cn, m);\n\t\t}\n",
-           "\t\t\tops->input(w, cn, m);\n\t\t\tif (q->head == NULL)\n\t\t\t\tcontinue;\n"
+    Change(INPUT, "\t\tif (e == CONV_IN)\n\t\t\tconv_deliver(w, cn, m);\n",
+           "\t\tif (e == CONV_IN) {\n\t\t\tconv_deliver(w, cn, m);\n\t\t\tif (q->head == NULL)\n\t\t\t\tcontinue;\n"
            "\t\t\tatomic_fetch_and(&cn->n.word, ~NODE_INSIDE);\n\t\t\tprotocol_locked = 0;\n"
            "\t\t\tPOINT(\"output_mid\", &cn->n.word);\n"
            "\t\t\twhile (protocol_locked || (atomic_load(&cn->n.word) & NODE_INSIDE) != 0)\n"
