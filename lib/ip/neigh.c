@@ -50,7 +50,7 @@ neigh_mac(uint64_t word)
 	struct rte_ether_addr mac;
 	uint64_t v = word >> 16;
 
-	memcpy(mac.addr_bytes, &v, 6);
+	memcpy(&mac, &v, sizeof(mac));
 	return mac;
 }
 

@@ -213,7 +213,8 @@ hundreds_of_addresses(void **state)
 static void
 any_last_byte(void **state)
 {
-	static const char *const ours[] = {"10.77.0.39", "10.77.0.128", "10.77.0.255", "fd77::ff3f"};
+	static const char *const ours[] = {
+		"10.77.0.39", "10.77.0.128", "10.77.0.255", "fd77::ff3f"};
 
 	for (unsigned i = 0; i < RTE_DIM(ours); i++) {
 		assert_null(ip_addr_find(net.ip, test_addr(ours[i]).b, 0));
