@@ -101,7 +101,7 @@ tcp_ack_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p, const st
 	if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
 		return;
 	ms = tcp_ts_now(w, &tc->c.cn.n.key) - p->tcp.ts_ecr;
-	if ((int32_t)ms >= 0 && ms <= TCP_RTO_MAX_MS)
+	if (ms <= TCP_RTO_MAX_MS) /* and no echo of what is yet to come */
 		tcp_rtt_sample(tc, ms * 1000);
 }
 

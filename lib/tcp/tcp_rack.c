@@ -23,7 +23,8 @@ tcp_rack_original(struct worker *w, const struct tcp_conv *tc, uint32_t rtt, con
 {
 	uint32_t echo_ms;
 
-	if ((int32_t)rtt < 0 || rtt < tc->srtt_us / 16)
+	if ((int32_t)rtt <
+		(int32_t)(tc->srtt_us / 16)) /* less than 0: another worker's clock is ahead */
 		return true;
 	if ((tc->flags & TCPF_TS) == 0 || ack->tcp.ts_ecr == 0)
 		return false;

@@ -53,24 +53,25 @@ teardown(void **state)
 	return 0;
 }
 
-/** A payload at a place, cut into segments at random. */
+/** A payload at a place, as a packet that is in one piece, or cut into two. */
 static void
-add(uint32_t at, uint32_t len)
+add_cut(uint32_t at, uint32_t len, size_t cut)
 {
 	uint8_t b[SPACE];
 	struct rte_mbuf *m;
 
 	for (uint32_t i = 0; i < len; i++)
 		b[i] = byte_at(at + i);
-	if (len > 1 && rand() % 2 == 0) {
-		size_t cut = 1 + (size_t)rand() % (len - 1);
-
-		m = test_mbuf_cut(o.n.mp, b, len, &cut, 1);
-	} else {
-		m = test_mbuf(o.n.mp, b, len);
-	}
+	m = cut > 0 ? test_mbuf_cut(o.n.mp, b, len, &cut, 1) : test_mbuf(o.n.mp, b, len);
 	pkt_of(m)->tcp.seq = BASE + at;
 	tcp_ooo_add(o.n.w, &o.tc, m);
+}
+
+/** The same, cut at random. */
+static void
+add(uint32_t at, uint32_t len)
+{
+	add_cut(at, len, len > 1 && rand() % 2 == 0 ? 1 + (size_t)rand() % (len - 1) : 0);
 }
 
 static uint32_t
@@ -188,6 +189,19 @@ test_bounds(void **state)
 	assert_int_equal(o.n.w->c.delivered, TCP_OOO_RUNS_MAX);
 }
 
+/* Half a KiB is copied to where there is room; a full segment keeps its own buffer. */
+static void
+test_small_share_a_buffer(void **state)
+{
+	(void)state;
+	add_cut(1, 100, 0);
+	add_cut(101, 512, 0);
+	assert_int_equal(o.tc.ooo_segs, 1);
+	add_cut(613, 513, 0);
+	assert_int_equal(o.tc.ooo_segs, 2);
+	assert_int_equal(o.tc.ooo_runs, 1);
+}
+
 int
 main(void)
 {
@@ -195,6 +209,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_latest_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_small_share_a_buffer, setup, teardown),
 	};
 
 	test_eal("tcp_ooo");

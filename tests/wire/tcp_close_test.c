@@ -428,6 +428,26 @@ test_time_wait_reuse_by_sequence(void **state)
 	wire_close(w);
 }
 
+/* RFC 6191 section 2: a SYN without a timestamp is judged by its sequence number, though the old call had timestamps. */
+static void
+test_time_wait_reuse_without_timestamp(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&plain, &k);
+
+	(void)state;
+	go_time_wait(&k);
+	k.ts = false;
+	wire_send(&k, SYN, (uint32_t)-10, 0, 0);
+	wire_expect(&k, ACK, 2, 2, 0);
+	wire_state(&k, "TIME-WAIT");
+	k.isn += 10;
+	k.iss_known = false;
+	wire_send(&k, SYN, 0, 0, 0);
+	wire_expect(&k, SYN | ACK, 0, 1, 0);
+	wire_close(w);
+}
+
 /* RFC 6191 section 2: timestamps are new with this call, so they protect it, and the sequence number may be any. */
 static void
 test_time_wait_reuse_by_first_timestamp(void **state)
@@ -546,6 +566,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_last_ack_waits_for_reader),
 		cmocka_unit_test(test_time_wait_reuse_by_timestamp),
 		cmocka_unit_test(test_time_wait_reuse_by_sequence),
+		cmocka_unit_test(test_time_wait_reuse_without_timestamp),
 		cmocka_unit_test(test_time_wait_reuse_by_first_timestamp),
 		cmocka_unit_test(test_time_wait_old_timestamp),
 		cmocka_unit_test(test_time_wait_ignores),

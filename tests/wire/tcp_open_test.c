@@ -22,6 +22,7 @@ test_passive(void **state)
 	k.w = w;
 	wire_accept(&k);
 	wire_state(&k, "ESTABLISHED");
+	assert_int_equal(listener_convs(wire_listener(w)), 1);
 	wire_send(&k, ACK | PSH, 1, 1, 100);
 	assert_int_equal(k.read, 100);
 	wire_run(w, 50);

@@ -172,6 +172,25 @@ test_prr_reno(void **state)
 	wire_close(w);
 }
 
+/* Without SACK, too, what is acknowledged leaves nothing behind: the window has room for what cwnd says, to the byte. */
+static void
+test_reno_window_to_the_byte(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, false);
+
+	(void)state;
+	wire_write(&k, 12 * MSS + 1);
+	expect_segments(&k, 0, 10);
+	ack_segments(&k, 1);
+	expect_segments(&k, 10, 12);
+	assert_int_equal(wire_status(&k).cwnd, 11 * MSS);
+	wire_silent(w);
+	ack_segments(&k, 2);
+	wire_expect(&k, ACK, seq_of(12), 1, 1);
+	wire_close(w);
+}
+
 /* RFC 7661's aim: at ssthresh congestion avoidance begins, and there only a window that was full grows. */
 static void
 test_no_growth_unused(void **state)
@@ -515,6 +534,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_flight_of_a_burst),
 		cmocka_unit_test(test_prr_nothing_delivered),
 		cmocka_unit_test(test_prr_reno),
+		cmocka_unit_test(test_reno_window_to_the_byte),
 		cmocka_unit_test(test_no_growth_unused),
 		cmocka_unit_test(test_rto_of_steady_path),
 		cmocka_unit_test(test_timeout_forgets_duplicates),
