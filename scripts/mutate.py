@@ -34,7 +34,8 @@ UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "
            "unit/fragments_test", "unit/udp_test", "unit/udp_path_test"]
 SIM = ["sim/sim_echo"]
 FIRST = {  # by the file's name: what is tried before all else; later, those that killed most mutants of the file
-    "tcp_opt": ["unit/tcp_opt_test"], "tcp_ooo": ["unit/tcp_ooo_test"], "arp": ["unit/arp_test"], "ndp": ["unit/ndp_test"],
+    "tcp_opt": ["unit/tcp_opt_test"], "tcp_ooo": ["unit/tcp_ooo_test"], "tcp_isn": ["unit/tcp_isn_test"],
+    "arp": ["unit/arp_test"], "ndp": ["unit/ndp_test"],
     "neigh": ["unit/neigh_state_test", "unit/neigh_test"], "ip_route": ["unit/ip_route_test"], "icmp": ["unit/icmp_test"], "icmp6": ["unit/icmp_test"],
     "ip6_input": ["unit/ip6_input_test"], "ip_cksum": ["unit/ip_cksum_test"],
     "ip_priv": ["unit/ip_cksum_test"], "ip_output": ["unit/ip_output_test"], "ip_frag_out": ["unit/ip_output_test"],
