@@ -191,6 +191,26 @@ test_reno_window_to_the_byte(void **state)
 	wire_close(w);
 }
 
+/* RFC 5681 section 3.1: after a timeout the window is one segment, not a segment and a byte. */
+static void
+test_loss_window_to_the_byte(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_plain(&k, false);
+
+	(void)state;
+	wire_write(&k, MSS);
+	expect_segments(&k, 0, 1);
+	wire_write(&k, 1);
+	wire_expect(&k, ACK, seq_of(1), 1, 1);
+	wire_run(w, 300);
+	expect_segments(&k, 0, 1);
+	wire_silent(w);
+	ack_segments(&k, 1);
+	wire_expect(&k, ACK, seq_of(1), 1, 1);
+	wire_close(w);
+}
+
 /* RFC 7661's aim: at ssthresh congestion avoidance begins, and there only a window that was full grows. */
 static void
 test_no_growth_unused(void **state)
@@ -535,6 +555,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_prr_nothing_delivered),
 		cmocka_unit_test(test_prr_reno),
 		cmocka_unit_test(test_reno_window_to_the_byte),
+		cmocka_unit_test(test_loss_window_to_the_byte),
 		cmocka_unit_test(test_no_growth_unused),
 		cmocka_unit_test(test_rto_of_steady_path),
 		cmocka_unit_test(test_timeout_forgets_duplicates),
