@@ -478,6 +478,27 @@ test_dctcp_alpha(void **state)
 	wire_close(w);
 }
 
+/* RFC 3168 section 6.1.2, RFC 5681 section 3.1: marks alone, and still two segments may be out. */
+static void
+test_dctcp_least(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_ecn(&dctcp, &k);
+	uint32_t una = 1, least = UINT32_MAX;
+
+	(void)state;
+	wire_write(&k, 200 * MSS);
+	wire_discard(w);
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned n = (wire_status(&k).snd_nxt - wire_status(&k).snd_una) / MSS;
+
+		dctcp_round(w, &k, &una, n, n);
+		least = RTE_MIN(least, wire_status(&k).ssthresh);
+	}
+	assert_int_equal(least, 2 * MSS);
+	wire_close(w);
+}
+
 /* Short exchanges teach alpha, too: the window is over when all is acknowledged. */
 static void
 test_dctcp_short(void **state)
@@ -545,6 +566,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_cookie),
 		cmocka_unit_test(test_dctcp_echo),
 		cmocka_unit_test(test_dctcp_alpha),
+		cmocka_unit_test(test_dctcp_least),
 		cmocka_unit_test(test_dctcp_short),
 		cmocka_unit_test(test_dctcp_loss),
 	};

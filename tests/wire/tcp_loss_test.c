@@ -493,6 +493,32 @@ test_spurious_timeout(void **state)
 	wire_close(w);
 }
 
+/* RFC 8985 section 6.2: a single byte that has overtaken what went before it says as much as a segment. */
+static void
+test_rack_by_a_byte(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = wire_open(&reads);
+
+	(void)state;
+	wire_conn(w, &k);
+	accept_plain(&k, true);
+	wire_write(&k, MSS);
+	wire_write(&k, 1);
+	expect_segments(&k, 0, 1);
+	wire_expect(&k, ACK, seq_of(1), 1, 1);
+	k.nsack = 1;
+	k.sack[0][0] = seq_of(1);
+	k.sack[0][1] = seq_of(1) + 1;
+	wire_send(&k, ACK, 1, 1, 0);
+	wire_run(w, 50);
+	expect_segments(&k, 0, 1);
+	assert_int_equal(wire_stat(w, "rack_marked"), 1);
+	assert_int_equal(wire_stat(w, "rto_fired"), 0);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* RFC 2883, 3708: the peer got it twice, so it was sent again in vain. */
 static void
 test_undo_by_dsack(void **state)
@@ -868,6 +894,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_not_duplicates),
 		cmocka_unit_test(test_reordering_is_learnt),
 		cmocka_unit_test(test_spurious_timeout),
+		cmocka_unit_test(test_rack_by_a_byte),
 		cmocka_unit_test(test_undo_by_dsack),
 		cmocka_unit_test(test_what_is_dsack),
 		cmocka_unit_test(test_rack_of_a_fast_answer),
