@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
 
 # Tests by folder, those first that most likely notice.
-WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test",
+WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test", "wire/tcp_rack_test",
         "wire/tcp_attack_test", "wire/tcp_rules_test", "wire/tcp_keep_test", "wire/tcp_recovery_test", "wire/tcp_buffer_test",
         "wire/tcp_ecn_test", "wire/tcp_cookie_test", "wire/tcp_mtu_test", "wire/tcp_cubic_test"]
 UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
@@ -46,7 +46,7 @@ FIRST = {  # by the file's name: what is tried before all else; later, those tha
     "tcp_connect": ["wire/tcp_open_test"], "tcp_timewait": ["wire/tcp_close_test"], "tcp_cc_cubic": ["wire/tcp_cubic_test"],
     "tcp_cc_dctcp": ["wire/tcp_ecn_test"], "tcp_cookie": ["wire/tcp_cookie_test"], "tcp_ecn": ["wire/tcp_ecn_test"],
     "tcp_frto": ["wire/tcp_recovery_test"], "tcp_mbuf": ["unit/tcp_mbuf_test"], "tcp_mtu": ["wire/tcp_mtu_test"], "tcp_prr": ["wire/tcp_recovery_test"],
-    "tcp_recv": ["wire/tcp_data_test", "wire/tcp_buffer_test"],
+    "tcp_rack": ["wire/tcp_rack_test"], "tcp_recv": ["wire/tcp_data_test", "wire/tcp_buffer_test"],
 }
 TIMEOUT = 60  # seconds for one test; a mutant that hangs one is killed
 
