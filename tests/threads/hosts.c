@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static struct host hosts[2];
 static struct host_worker threads[2 * WORKER_MAX];
 static unsigned nthreads;
 static _Atomic bool stop, stop_control, drain;
+static _Atomic uint64_t lost;
 static pthread_barrier_t ready;
 
 static void
@@ -93,11 +95,19 @@ link_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t 
 		struct rte_mbuf *copy =
 			rte_pktmbuf_copy(m[i], stack_mempool(to->stack), 0, UINT32_MAX);
 
-		if (copy != NULL && rte_ring_enqueue(to->in, copy) != 0)
+		if (copy == NULL || rte_ring_enqueue(to->in, copy) != 0) {
 			rte_pktmbuf_free(copy);
+			atomic_fetch_add(&lost, 1);
+		}
 		rte_pktmbuf_free(m[i]);
 	}
 	return n;
+}
+
+uint64_t
+hosts_lost(void)
+{
+	return atomic_load(&lost);
 }
 
 /* ---- a host ---- */
@@ -251,6 +261,20 @@ hosts_at_baseline(void)
 	return host_at_baseline(&hosts[0]) && host_at_baseline(&hosts[1]);
 }
 
+static void
+host_not_at_baseline(struct host *h, const char *fault)
+{
+	struct stack_stats st;
+
+	stack_stats(h->stack, &st);
+	printf("host %u: not at baseline: %s; %u in the table, %u and %u mbufs, %" PRId64
+	       " packets missing; alive",
+		h->number, fault, st.table, st.mbufs_in_use, st.mbufs_small_in_use, st.missing);
+	for (unsigned k = 0; k < NODE_KINDS; k++)
+		printf(" %u", st.live[k]);
+	printf("\n");
+}
+
 static bool
 host_end(struct host *h)
 {
@@ -258,7 +282,7 @@ host_end(struct host *h)
 	bool ok = host_at_baseline(h) && stack_check(h->stack, fault, sizeof(fault)) == 0;
 
 	if (!ok)
-		printf("host %u: not at baseline: %s\n", h->number, fault);
+		host_not_at_baseline(h, fault);
 	stack_free(h->stack);
 	rte_ring_free(h->in);
 	return ok;

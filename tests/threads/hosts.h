@@ -28,6 +28,8 @@ struct hosts_conf {
 /** Start them; returns when all addresses are usable. Ends the program if it can't. */
 void hosts_start(const struct hosts_conf *conf);
 struct stack *hosts_stack(unsigned host);
+/** Frames that the link has lost: no buffer at the other host, or too many under way. Any thread. */
+uint64_t hosts_lost(void);
 /** Nothing lives, nothing is held. */
 bool hosts_at_baseline(void);
 /** Close all listeners of host 1, wait until both are at baseline (or `seconds` have gone), end all threads.

@@ -173,9 +173,9 @@ static void
 torture_report(unsigned seconds, const struct sums *s)
 {
 	sums_print(seconds, s);
-	printf("hung up by hand %lu, stale handles refused %lu, listeners closed and opened again %lu; ended:",
+	printf("hung up by hand %lu, stale handles refused %lu, listeners closed and opened again %lu, frames lost %lu; ended:",
 		atomic_load(&torture_counts.hangups), atomic_load(&torture_counts.stale_handles),
-		atomic_load(&torture_counts.listens));
+		atomic_load(&torture_counts.listens), hosts_lost());
 	for (unsigned e = 0; e < CONV_END_MAX; e++)
 		printf(" %s %lu", conv_end_name((enum conv_end)e),
 			atomic_load(&torture_counts.ended[e]));
@@ -195,6 +195,7 @@ main(int argc, char **argv)
 			.last_ack_ms = 5,
 			.fin_wait_2_ms = 500,
 			.user_timeout_ms = 3000,
+			.keepalive_ms = 1000, /* a RST may be lost */
 			.rto_min_ms = 10},
 		.turn = torture_turn,
 		.tick = torture_tick,
