@@ -15,7 +15,7 @@ ROWS ?= 20
 SECONDS ?= 60
 BOUND ?= 3
 
-.PHONY: help run test build lint sim sim-plots spray bulk workers linux mutants asan tsan install rfc bench interleave spin torture soak fuzz deb clean
+.PHONY: help run test build lint sim sim-plots spray bulk workers linux mutants asan tsan install rfc bench interleave spin litmus torture soak fuzz deb clean
 
 help:
 	@echo "make run         install what is missing, build, start convd on a TAP port, prove it, say what to try"
@@ -33,6 +33,7 @@ help:
 	@echo "make torture     real threads, pauses everywhere, slots used again at once (SECONDS=$(SECONDS))"
 	@echo "make tsan        the torture under ThreadSanitizer (clang; SECONDS=$(SECONDS))"
 	@echo "make interleave  schedules of threads: all hazards to BOUND=$(BOUND) preemptions, controls, each protection taken out"
+	@echo "make litmus      each idiom of atomics under weak memory, with the orders of the source; each weakened order is noticed"
 	@echo "make spin        models of a node's life: every state of them visited; each protection taken out is noticed"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
@@ -120,6 +121,10 @@ interleave: build
 spin:
 	@scripts/deps.sh build test
 	@/usr/bin/python3 tests/spin/run.py
+
+litmus:
+	@/usr/bin/python3 scripts/atomics.py check
+	@/usr/bin/python3 tests/litmus/run.py
 
 install: build
 	@meson install -C $(BUILD)

@@ -99,7 +99,7 @@ conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
 	return true;
 }
 
-/** Take a reference on a node that is not DEAD. Acquire: as conv_enter. */
+/** Take a reference on a node that is not DEAD. Relaxed: who has it looks at nothing before conv_enter_or has let him in. */
 bool
 conv_get_live(struct worker *w, struct conv_node *cn)
 {
@@ -115,7 +115,7 @@ conv_get_live(struct worker *w, struct conv_node *cn)
 		}
 		POINT("get live", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
-		&cn->n.word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));
+		&cn->n.word, &word, word + NODE_REF, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
@@ -212,7 +212,7 @@ conv_kick_link(struct seat *s, struct conv_node *cn)
 
 /**
  * Leave with work standing: the hold's reference becomes the kick's, unless the
- * node stands on a kick list already (its owner will see the bits).
+ * node stands on a kick list already (its owner will see the bits). Release: as conv_leave; never the last reference.
  */
 static void
 conv_leave_standing(struct worker *w, struct conv_node *cn)
@@ -225,7 +225,7 @@ conv_leave_standing(struct worker *w, struct conv_node *cn)
 						 : (word & ~NODE_INSIDE) | NODE_QUEUED;
 		POINT("leave work standing", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
-		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
 	w->in = NULL;
 	w->seat->c.leave_budget++;
 	POINT("left_before_kick", &cn->n.word);
@@ -398,9 +398,9 @@ conv_run_kicks(struct worker *w, unsigned *ret_n)
 
 		s->kick_head = cn->kick_next;
 		POINT("unlink kick", &cn->n.word);
-		/* Acquire: bits set before this are seen by the load that follows; bits set
-		 * after it find QUEUED clear and queue the node anew. */
-		atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);
+		/* Bits set before this are seen by the load that follows, of the same word; bits set
+		 * after it find QUEUED clear and queue the node anew. Relaxed: who takes the bits acquires. */
+		atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_relaxed);
 		conv_enter_standing(w, cn);
 		(*ret_n)++;
 		if (end)
@@ -445,8 +445,9 @@ conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint64_t b
  * Tell the owner of a timer that its deadline has moved earlier. The caller, who
  * is inside or is the inbox's reader, keeps its reference.
  *
- * Memory order: sequentially consistent. The deadline was stored before; if POSTED is seen
- * set, the reader of the inbox has yet to clear it, and reads the deadline after that.
+ * Memory order: the load is sequentially consistent. The deadline was stored before; if POSTED is seen
+ * set, the reader of the inbox has yet to clear it, and reads the deadline after that. The swap is relaxed: what it sees is no
+ * older, and the inbox hands the node over.
  */
 void
 conv_post_timer(struct conv_table *ct, unsigned owner, struct conv_node *cn)
@@ -460,7 +461,7 @@ conv_post_timer(struct conv_table *ct, unsigned owner, struct conv_node *cn)
 			return;
 		POINT("post timer", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
-		(word | NODE_POSTED) + NODE_REF, memory_order_seq_cst, memory_order_seq_cst));
+		(word | NODE_POSTED) + NODE_REF, memory_order_relaxed, memory_order_relaxed));
 	conv_inbox_push(&ct->seats[owner], cn);
 }
 

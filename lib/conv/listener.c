@@ -123,11 +123,11 @@ void
 listener_close(struct worker *w, struct listener *l)
 {
 	POINT("close listener", &l->gen);
-	/* Release: a worker that sees it closed sees the table without it; and the other
-	 * way round, a worker that found it just before looks at gen again (I6). */
-	atomic_fetch_add_explicit(&l->gen, 1, memory_order_release);
+	/* Relaxed, both: nothing is handed over. A worker that does not see it yet is as one that came before; what it made is
+	 * looked at again before it is served (I6), and a grace period later nobody is left who could make more. */
+	atomic_fetch_add_explicit(&l->gen, 1, memory_order_relaxed);
 	POINT("listener closed", &l->closed);
-	atomic_store_explicit(&l->closed, true, memory_order_release);
+	atomic_store_explicit(&l->closed, true, memory_order_relaxed);
 	for (unsigned i = 0; i < listener_ports(l); i++)
 		l->nodes[i].position = ipht_unlisten(w->convs->ipht, &l->nodes[i].n);
 	l->fence = 0;

@@ -171,7 +171,7 @@ urcu_main(void *arg)
 	unsigned *n = malloc(u->seats * sizeof(*n));
 	unsigned at;
 
-	while (b != NULL && n != NULL && !atomic_load(&u->stop)) {
+	while (b != NULL && n != NULL && !atomic_load_explicit(&u->stop, memory_order_relaxed)) {
 		if (urcu_take(u, b, n) == 0) {
 			urcu_sleep(u);
 			continue;
@@ -196,7 +196,8 @@ urcu_free(struct reclaim *r)
 	if (u == NULL)
 		return;
 	if (u->started) {
-		atomic_store(&u->stop, true);
+		/* Relaxed: the post that follows brings it. */
+		atomic_store_explicit(&u->stop, true, memory_order_relaxed);
 		sem_post(&u->wake);
 		pthread_join(u->thread, NULL);
 	}

@@ -103,13 +103,14 @@ timer_look(struct worker *w, struct conv_node *cn)
 	uint32_t at;
 
 	POINT("timer_ready", &t->deadline);
-	at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
+	/* Relaxed: the swap or the second look confirms it. */
+	at = atomic_load_explicit(&t->deadline, memory_order_relaxed);
 	for (;;) {
 		if (at == CONV_TIMER_NONE || (int32_t)(at - s->wheel.now) <= 0) {
 			POINT("let go", &t->deadline);
 			/* Release: the unlinking is seen by who arms it next. */
 			if (!atomic_compare_exchange_strong_explicit(&t->deadline, &at,
-				    CONV_TIMER_UNARMED, memory_order_seq_cst, memory_order_seq_cst))
+				    CONV_TIMER_UNARMED, memory_order_release, memory_order_relaxed))
 				continue;
 			if (at == CONV_TIMER_NONE)
 				conv_put(w, cn);
@@ -215,9 +216,9 @@ conv_timer_stop(struct worker *w, struct conv_node *cn)
 	POINT("stop", &t->deadline);
 	was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
 	while (was != CONV_TIMER_UNARMED && was != CONV_TIMER_NONE)
-		/* Relaxed would do: nothing but the value is handed over. */
+		/* Relaxed: nothing but the value is handed over. */
 		if (atomic_compare_exchange_weak_explicit(&t->deadline, &was, CONV_TIMER_NONE,
-			    memory_order_acq_rel, memory_order_relaxed))
+			    memory_order_relaxed, memory_order_relaxed))
 			break;
 }
 
@@ -233,13 +234,13 @@ conv_timer_cancel(struct worker *w, struct conv_node *cn)
 	unsigned owner;
 
 	POINT("cancel", &t->deadline);
-	was = atomic_load_explicit(&t->deadline, memory_order_acquire);
+	was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
 	do {
 		if (was == CONV_TIMER_UNARMED)
 			return;
 		POINT("deadline now", &t->deadline);
 	} while (!atomic_compare_exchange_weak_explicit(
-		&t->deadline, &was, now, memory_order_seq_cst, memory_order_acquire));
+		&t->deadline, &was, now, memory_order_seq_cst, memory_order_relaxed));
 	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
 	if (owner != w->seat->number) {
 		w->seat->c.timers_moved_remote++;

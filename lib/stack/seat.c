@@ -144,7 +144,7 @@ stack_worker_join(struct stack *s, unsigned w)
 		return err;
 	atomic_store_explicit(
 		&t->joined_us, s->conf.io.now_us(s->conf.io.arg), memory_order_relaxed);
-	/* Release: pairs with stack_worker_up. */
+	/* Release: with it comes joined_us; pairs with stack_worker_up. */
 	atomic_store_explicit(&t->up, true, memory_order_release);
 	return 0;
 }
@@ -162,7 +162,8 @@ stack_worker_leave(struct stack *s, unsigned w)
 	}
 	t->c.up_us += s->conf.io.now_us(s->conf.io.arg) -
 		atomic_load_explicit(&t->joined_us, memory_order_relaxed);
-	atomic_store_explicit(&t->up, false, memory_order_release);
+	/* Relaxed: what was counted wants no order. */
+	atomic_store_explicit(&t->up, false, memory_order_relaxed);
 	s->reclaim->ops->leave(s->reclaim, w);
 }
 

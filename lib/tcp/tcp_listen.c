@@ -23,7 +23,7 @@ tcp_listener(struct worker *w, const struct key *k)
 {
 	struct node *n = ipht_match(conv_ipht(w->convs), k);
 
-	/* Acquire: pairs with listener_close. */
+	/* Acquire: pairs with listener_open. */
 	if (n == NULL || atomic_load_explicit(&listener_of(n)->closed, memory_order_acquire))
 		return NULL;
 	return listener_of(n);
@@ -71,8 +71,8 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	LISTENER_ADD(w, l, convs, 1);
 	h = tcp_half_open(cn);
 	h->l = l;
-	/* Acquire: if the listener closes after this, the generation differs when the call is met. */
-	h->gen = (uint16_t)atomic_load_explicit(&l->gen, memory_order_acquire);
+	/* Relaxed: if the listener closes after this, the generation differs when the call is met. */
+	h->gen = (uint16_t)atomic_load_explicit(&l->gen, memory_order_relaxed);
 	h->irs = p->tcp.seq;
 	h->iss = tcp_isn(w, &p->key.k);
 	h->ts_recent = p->tcp.ts_val;
@@ -100,9 +100,9 @@ static bool
 tcp_half_open_orphan(const struct tcp_half_open *h)
 {
 	POINT("look at closed", &h->l->closed);
-	/* Acquire: pairs with listener_close. */
-	return h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||
-		atomic_load_explicit(&h->l->closed, memory_order_acquire);
+	/* Relaxed: see listener_close. */
+	return h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_relaxed) ||
+		atomic_load_explicit(&h->l->closed, memory_order_relaxed);
 }
 
 static void

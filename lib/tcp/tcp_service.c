@@ -91,8 +91,8 @@ tcp_serve_opening(struct worker *w, struct tcp_conv *tc)
 	if ((tc->flags & TCPF_ACCEPT) != 0) {
 		tc->flags &= ~TCPF_ACCEPT;
 		POINT("look at closed", &tc->c.listener->closed);
-		/* I6: a listener that has closed meanwhile takes no more calls. Acquire: pairs with listener_close. */
-		if (atomic_load_explicit(&tc->c.listener->closed, memory_order_acquire)) {
+		/* I6: a listener that has closed meanwhile takes no more calls. Relaxed: see listener_close. */
+		if (atomic_load_explicit(&tc->c.listener->closed, memory_order_relaxed)) {
 			tcp_reset_conv(w, tc);
 			tcp_end(w, tc, CONV_END_HANGUP);
 			return false;

@@ -104,7 +104,7 @@ udp_listener(struct worker *w, const struct key *k)
 {
 	struct node *n = ipht_match(conv_ipht(w->convs), k);
 
-	/* Acquire: pairs with listener_close. */
+	/* Acquire: pairs with listener_open. */
 	if (n == NULL || atomic_load_explicit(&listener_of(n)->closed, memory_order_acquire))
 		return NULL;
 	return listener_of(n);

@@ -101,8 +101,8 @@ udp_born(struct worker *w, struct udp_conv *uc)
 	conv_timer_set(w, &uc->c.cn, uc->heard_ms + w->udp->conf.idle_ms);
 	if (!active)
 		POINT("look at closed", &uc->c.listener->closed);
-	/* Last of all, so that nothing lies between this look and accept. Acquire: pairs with listener_close. */
-	if (!active && atomic_load_explicit(&uc->c.listener->closed, memory_order_acquire)) {
+	/* Last of all, so that nothing lies between this look and accept. Relaxed: see listener_close. */
+	if (!active && atomic_load_explicit(&uc->c.listener->closed, memory_order_relaxed)) {
 		udp_hangup(w, &uc->c, CONV_END_HANGUP);
 		return false;
 	}

@@ -21,7 +21,7 @@ NO_GET_NOT_ZERO = Change(ENTER, "if ((word & NODE_DEAD) != 0 || node_refs(word) 
                          "\t\t\t/* Pairs", "if (false) {\n\t\t\t/* Pairs")
 NO_RECHECK = Change(ENTER, "} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {", "} else if (false) {")
 NO_GRACE = Change("lib/conv/reclaim_virtual.c", "if (v->seen[i] < epoch)", "if (false && v->seen[i] < epoch)")
-CALL_OF_CLOSED = "if (atomic_load_explicit(&%s->closed, memory_order_acquire)) {"
+CALL_OF_CLOSED = "if (atomic_load_explicit(&%s->closed, memory_order_relaxed)) {"
 
 PROTECTIONS = [
     Protection("get-not-zero", "who has found a node enters it, dead or not", [NO_GET_NOT_ZERO], ["reuse", "reopen"]),
@@ -73,18 +73,18 @@ PROTECTIONS = [
                ["backlog"]),
     Protection("a reference while pushing", "who brings a packet to one inside holds nothing",
                [Change(ENTER, "\t} else {\n\t\tconv_put(w, cn);\n\t}\n}\n\nvoid\nconv_hold", "\t}\n}\n\nvoid\nconv_hold"),
-                Change(ENTER, "&cn->n.word, &word, word + NODE_REF, memory_order_acquire, memory_order_relaxed));\n\treturn true;",
-                       "&cn->n.word, &word, word, memory_order_acquire, memory_order_relaxed));\n\treturn true;")],
+                Change(ENTER, "&cn->n.word, &word, word + NODE_REF, memory_order_relaxed, memory_order_relaxed));\n\treturn true;",
+                       "&cn->n.word, &word, word, memory_order_relaxed, memory_order_relaxed));\n\treturn true;")],
                ["backlog", "death"]),
     Protection("the kick's reference", "a node on a kick list is not held",
                [Change(ENTER, "next = (next | NODE_QUEUED) + NODE_REF;", "next = (next | NODE_QUEUED);")], ["g1", "a7"]),
     Protection("the inbox's reference", "a node in an inbox is not held",
                [Change(ENTER, "next = (next | NODE_POSTED) + NODE_REF;", "next = (next | NODE_POSTED);")], ["hangup", "g6"]),
     Protection("unlinked, then looked at", "QUEUED goes after the look at the bits",
-               [Change(ENTER, "atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);\n"
+               [Change(ENTER, "atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_relaxed);\n"
                        "\t\tconv_enter_standing(w, cn);",
                        "conv_hold(cn);\n\t\tconv_enter_standing(w, cn);\n\t\tPOINT(\"unlink kick late\", &cn->n.word);\n"
-                       "\t\tatomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_acq_rel);\n\t\tconv_put(w, cn);")],
+                       "\t\tatomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_relaxed);\n\t\tconv_put(w, cn);")],
                ["kicks"]),
     Protection("dead is dead", "work is done for a node that has died",
                [Change(ENTER, "if (bits != 0 && !conv_dead(cn))", "if (bits != 0)")], ["hangup"]),
@@ -115,8 +115,8 @@ PROTECTIONS = [
                [Change(UDP, "if (!active && " + (CALL_OF_CLOSED % "uc->c.listener")[4:], "if (false) {")], ["a11_udp"],
                "closed listener"),
     Protection("generation of listeners", "a half-open call goes on without its listener",
-               [Change(LISTEN, "\treturn h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_acquire) ||\n"
-                       "\t\tatomic_load_explicit(&h->l->closed, memory_order_acquire);", "\treturn false;")], ["f5_syn"]),
+               [Change(LISTEN, "\treturn h->gen != (uint16_t)atomic_load_explicit(&h->l->gen, memory_order_relaxed) ||\n"
+                       "\t\tatomic_load_explicit(&h->l->closed, memory_order_relaxed);", "\treturn false;")], ["f5_syn"]),
 ]
 
 # ---- controls ----

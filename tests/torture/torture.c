@@ -169,6 +169,22 @@ sums_print(unsigned seconds, const struct sums *s)
 		atomic_load(&torture_counts.misdelivered));
 }
 
+/** What neither host wanted, by reason. */
+static void
+drops_print(void)
+{
+	struct stack_stats st[2];
+
+	for (unsigned h = 0; h < 2; h++)
+		stack_stats(hosts_stack(h), &st[h]);
+	printf("dropped:");
+	for (unsigned r = 0; r < DROP_MAX; r++)
+		if (st[0].sum.drops[r] + st[1].sum.drops[r] > 0)
+			printf(" %s %lu", drop_name((enum drop_reason)r),
+				st[0].sum.drops[r] + st[1].sum.drops[r]);
+	printf("; not sent %lu\n", st[0].sum.tx_drops + st[1].sum.tx_drops);
+}
+
 static void
 torture_report(unsigned seconds, const struct sums *s)
 {
@@ -224,6 +240,7 @@ main(int argc, char **argv)
 		}
 	}
 	sums_take(&sums);
+	drops_print();
 	ok = hosts_stop(PATIENCE);
 	torture_report(seconds, &sums);
 	ok = ok && sums.rechecks == 0 && atomic_load(&torture_counts.misdelivered) == 0;
