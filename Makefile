@@ -97,6 +97,7 @@ mutants:
 
 torture: build
 	@$(BUILD)/tests/torture/torture $(SECONDS)
+	@/usr/bin/python3 scripts/torture.py $(BUILD)
 
 # DPDK's headers with atomics that ThreadSanitizer knows, and not with assembler.
 tsan:

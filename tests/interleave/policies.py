@@ -21,6 +21,7 @@ NO_GET_NOT_ZERO = Change(ENTER, "if ((word & NODE_DEAD) != 0 || node_refs(word) 
                          "\t\t\t/* Pairs", "if (false) {\n\t\t\t/* Pairs")
 NO_RECHECK = Change(ENTER, "} else if (!key_equal(&cn->n.key, &pkt_of(m)->key.k)) {", "} else if (false) {")
 NO_GRACE = Change("lib/conv/reclaim_virtual.c", "if (v->seen[i] < epoch)", "if (false && v->seen[i] < epoch)")
+NO_GRACE_THREADS = Change("lib/conv/reclaim_urcu.c", "\t\turcu_qsbr_synchronize_rcu();\n", "")
 CALL_OF_CLOSED = "if (atomic_load_explicit(&%s->closed, memory_order_relaxed)) {"
 
 PROTECTIONS = [
@@ -30,7 +31,7 @@ PROTECTIONS = [
                        "if (false) {\n\t\t\treturn CONV_BUSY;")], ["backlog", "a1"]),
     Protection("grace period", "a retired slot is free at once", [NO_GRACE], ["reuse", "a1", "a2", "a4", "a5"], "I5"),
     Protection("re-check", "with the grace period out as well, nobody compares the tuple after entering",
-               [NO_GRACE, NO_RECHECK], ["a1", "a2"], "delivered|ended"),
+               [NO_GRACE, NO_GRACE_THREADS, NO_RECHECK], ["a1", "a2"], "delivered|ended"),
     Protection("looked up again", "a packet that finds its node dead has met nobody",
                [Change(ENTER, "\tif (conv_dead(cn)) {\n\t\tconv_again(w, m);\n",
                        "\tif (conv_dead(cn)) {\n\t\tw->convs->miss[pkt_of(m)->kind](w, m);\n"),
@@ -162,20 +163,20 @@ LOCK = [
 # what is done for a burst, as who sends an answer there did.
 PROTOCOL_LOCK = [
     Change("lib/stack/turn.c", "static unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{",
-           "extern int protocol_locked;\nint protocol_locked;\n\nstatic unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{"),
+           "extern _Atomic int protocol_locked;\n_Atomic int protocol_locked;\n\nstatic unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{"),
     Change("lib/stack/turn.c", "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);",
-           "\tPOINT(\"lock protocol\", &protocol_locked);\n\twhile (protocol_locked)\n"
-           "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n\tprotocol_locked = 1;\n"
+           "\tPOINT(\"lock protocol\", &protocol_locked);\n\twhile (atomic_exchange(&protocol_locked, 1) != 0)\n"
+           "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n"
            "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
-    Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern int protocol_locked;\n"),
+    Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern _Atomic int protocol_locked;\n"),
     Change(INPUT, "\t\tif (e == CONV_IN)\n\t\t\tconv_deliver(w, cn, m);\n",
            "\t\tif (e == CONV_IN) {\n\t\t\tconv_deliver(w, cn, m);\n\t\t\tif (q->head == NULL)\n\t\t\t\tcontinue;\n"
            "\t\t\tatomic_fetch_and(&cn->n.word, ~NODE_INSIDE);\n\t\t\tprotocol_locked = 0;\n"
            "\t\t\tPOINT(\"output_mid\", &cn->n.word);\n"
-           "\t\t\twhile (protocol_locked || (atomic_load(&cn->n.word) & NODE_INSIDE) != 0)\n"
+           "\t\t\twhile ((atomic_load(&cn->n.word) & NODE_INSIDE) != 0 || atomic_exchange(&protocol_locked, 1) != 0)\n"
            "\t\t\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n"
-           "\t\t\tprotocol_locked = 1;\n\t\t\tatomic_fetch_or(&cn->n.word, NODE_INSIDE);\n\t\t}\n"),
+           "\t\t\tatomic_fetch_or(&cn->n.word, NODE_INSIDE);\n\t\t}\n"),
 ]
 
 CONTROLS = [
@@ -184,5 +185,5 @@ CONTROLS = [
     Control("n2", "n1, and the protocol's lock over look-up and reuse, let go in the middle of output",
             BARE + AT_ONCE + BARE_KICK + NO_LISTENER_GENERATION + PROTOCOL_LOCK, ["a13"], ["a1"]),
     Control("n3", "bare pointers and the conversation's lock, no re-check", BARE + AT_ONCE + LOCK, ["a2"], []),
-    Control("n4", "references, but neither grace period nor re-check", [NO_GRACE, NO_RECHECK], ["a1", "a2", "a4", "a5", "a13"], []),
+    Control("n4", "references, but neither grace period nor re-check", [NO_GRACE, NO_GRACE_THREADS, NO_RECHECK], ["a1", "a2", "a4", "a5", "a13"], []),
 ]

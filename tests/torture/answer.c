@@ -24,7 +24,7 @@ answer_stream(struct worker *w, struct conv *c)
 		uint32_t wrong = record_check(&a->in, tuple, m);
 
 		if (wrong > 0)
-			torture_count(&torture_counts.misdelivered, wrong);
+			torture_misdelivered(wrong);
 		c->proto->write(w, c, m);
 	}
 	switch (worker_random(w) % 32) {
@@ -77,7 +77,7 @@ answer_datagrams(struct worker *w, struct conv *c)
 		struct record_reader r = {0};
 
 		if (record_check(&r, tuple, m) > 0)
-			torture_count(&torture_counts.misdelivered, 1);
+			torture_misdelivered(1);
 		c->proto->write(w, c, m);
 	}
 	if (worker_random(w) % 4 == 0)

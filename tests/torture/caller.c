@@ -112,7 +112,7 @@ caller_recv(struct worker *w, struct conv *c)
 		if (k->in.at >= 16 && k->in.incarnation != k->incarnation)
 			wrong++;
 		if (wrong > 0)
-			torture_count(&torture_counts.misdelivered, wrong);
+			torture_misdelivered(wrong);
 		rte_pktmbuf_free(m);
 	}
 	if (k->in.at == k->total * sizeof(struct record))
@@ -176,7 +176,7 @@ caller_answers(struct worker *w, struct conv *c)
 
 		/* Of an earlier incarnation it may be: the tuple is the same. */
 		if (record_check(&r, k->tuple, m) > 0)
-			torture_count(&torture_counts.misdelivered, 1);
+			torture_misdelivered(1);
 		rte_pktmbuf_free(m);
 		n++;
 	}

@@ -49,6 +49,17 @@ delay_some(void)
 			rte_pause();
 }
 
+/** Long enough for what was found to be closed, to outlast a grace period if there were none, and to be used again. */
+static void
+delay_found(void)
+{
+	uint64_t x = delay_random();
+	const struct timespec ts = {0, (long)(x >> 42)};
+
+	if (x % (1 << 13) == 0)
+		nanosleep(&ts, NULL);
+}
+
 /** Nobody may look at what lies behind the head of a node that is in the slab. */
 static void
 delay_poison(struct conv_node *cn)
@@ -68,6 +79,8 @@ void
 torture_point(const char *what, const volatile void *where)
 {
 	delay_some();
+	if (strcmp(what, "pre_enter") == 0)
+		delay_found();
 	if (torture_poisons && strcmp(what, "reclaim") == 0)
 		delay_poison((struct conv_node *)(uintptr_t)((uintptr_t)where -
 			offsetof(struct conv_node, n.word)));

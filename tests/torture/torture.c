@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * torture [-p] SECONDS: two whole stacks, four workers each, spread "packet", with pauses at every point of the lifetime
+ * torture [-m] [-p] SECONDS: two whole stacks, four workers each, spread "packet", with pauses at every point of the lifetime
  * protocol; control threads that hang conversations up, also by handles of long ago, and close the listeners under
- * their callers. Nothing may ever reach a conversation that it is not for. -p: slots are not poisoned.
+ * their callers. Nothing may ever reach a conversation that it is not for. -p: slots are not poisoned. -m: ends, with status 3,
+ * as soon as something is misdelivered: for the designs that do so.
  */
 #include "torture.h"
 
@@ -23,7 +24,17 @@
 #define PATIENCE 60
 
 struct torture_counts torture_counts;
-bool torture_poisons = true;
+bool torture_poisons = true, torture_ends;
+
+void
+torture_misdelivered(uint64_t n)
+{
+	torture_count(&torture_counts.misdelivered, n);
+	if (!torture_ends)
+		return;
+	(void)fflush(stdout);
+	_exit(3);
+}
 
 /* ---- the control threads ---- */
 
@@ -108,7 +119,7 @@ control_hangup(struct stack *s, struct control *k)
 		struct conv_handle is = conv_handle(stack_convs(s), cn);
 
 		if (is.gen != h.gen || is.slot != h.slot)
-			torture_count(&torture_counts.misdelivered, 1);
+			torture_misdelivered(1);
 		conv_put(stack_control(s), cn);
 	} else if (h.gen != 0) {
 		torture_count(&torture_counts.stale_handles, 1);
@@ -198,6 +209,15 @@ torture_report(unsigned seconds, const struct sums *s)
 	printf("\n");
 }
 
+/** A long run has to have met enough of what it is for. */
+static bool
+torture_enough(unsigned seconds, const struct sums *s)
+{
+	return seconds < 600 ||
+		(s->packets >= 100000000 && s->reused >= 1000000 && s->get_failed >= 10000 &&
+			s->pushes >= 10000);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -221,10 +241,11 @@ main(int argc, char **argv)
 	bool ok;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "p")) != -1) {
-		if (opt != 'p')
+	while ((opt = getopt(argc, argv, "pm")) != -1) {
+		if (opt != 'p' && opt != 'm')
 			return 2;
-		torture_poisons = false;
+		torture_poisons = torture_poisons && opt != 'p';
+		torture_ends = torture_ends || opt == 'm';
 	}
 	seconds = optind < argc ? (unsigned)strtoul(argv[optind], NULL, 0) : 10;
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -244,6 +265,9 @@ main(int argc, char **argv)
 	ok = hosts_stop(PATIENCE);
 	torture_report(seconds, &sums);
 	ok = ok && sums.rechecks == 0 && atomic_load(&torture_counts.misdelivered) == 0;
+	if (!torture_enough(seconds, &sums))
+		printf("too little was met for so long a run\n");
+	ok = ok && torture_enough(seconds, &sums);
 	printf("torture: %s\n", ok ? "ok" : "FAILED");
 	return !ok;
 }

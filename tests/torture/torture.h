@@ -44,6 +44,7 @@ struct torture_counts {
 };
 extern struct torture_counts torture_counts;
 extern bool torture_poisons;
+extern bool torture_ends; /* at the first misdelivery, and with it the program */
 
 /** host 0: open what is closed. Before each turn of a worker of it. */
 void caller_turn(struct worker *w, unsigned workers);
@@ -56,3 +57,6 @@ torture_count(_Atomic uint64_t *n, uint64_t by)
 	/* Relaxed: only a count. */
 	atomic_fetch_add_explicit(n, by, memory_order_relaxed);
 }
+
+/** By bytes, or datagrams: they came where they don't belong. */
+void torture_misdelivered(uint64_t n);
