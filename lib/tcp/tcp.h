@@ -30,7 +30,7 @@ struct tcp_conf {
 	uint32_t fin_wait_2_ms; /* orphan limit; 0: 60 s */
 	uint32_t rto_min_ms; /* 0: 200 */
 	uint32_t
-		user_timeout_ms; /* give up when nothing was acknowledged for so long (R2, RFC 5482); 0: 100 s */
+		user_timeout_ms; /* give up when nothing was acknowledged for so long (R2, RFC 5482), up to 4 h; 0: 100 s */
 	uint32_t keepalive_ms; /* probe a peer that was silent for so long; 0: never */
 	/* Where workers overtake each other, what the peer sent before its last ACK may come after it: remembered for so
 	 * long, it is not answered with RST, which would cut the peer's TIME-WAIT short (RFC 1337). 0: not at all */

@@ -67,7 +67,7 @@ tcp_ack_queue(struct worker *w, struct tcp_conv *tc, const struct pkt *by, struc
 			break;
 		if (m != f->next) { /* a persist probe's byte was never in flight */
 			if ((p->tx.flags & TCP_TX_SACKED) != 0) {
-				f->sacked -= (tc->flags & TCPF_SACK) != 0 ? n : 0;
+				f->sacked -= n;
 			} else {
 				f->pipe -= (p->tx.flags & TCP_TX_LOST) == 0 ? n : 0;
 				f->pipe -= (p->tx.flags & TCP_TX_RETRANS) != 0 ? n : 0;

@@ -275,12 +275,11 @@ tcp_send_lost(struct worker *w, struct tcp_conv *tc)
 static uint32_t
 tcp_new_max(const struct tcp_conv *tc)
 {
-	uint32_t max = tcp_payload_max(tc), sack;
+	uint32_t max = tcp_payload_max(tc);
 
 	if (tc->ooo == NULL || (tc->flags & TCPF_SACK) == 0)
 		return max;
-	sack = 4 + 8u * RTE_MIN(tc->ooo_runs, (tc->flags & TCPF_TS) != 0 ? 3 : 4);
-	return max > 2 * sack ? max - sack : max;
+	return max - (4 + 8u * RTE_MIN(tc->ooo_runs, (tc->flags & TCPF_TS) != 0 ? 3 : 4));
 }
 
 /**
@@ -321,6 +320,19 @@ tcp_next_segment(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	return n;
 }
 
+/** The next new element, cut to one segment, goes. @return as tcp_send_element */
+static int
+tcp_send_next(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	int err = tcp_send_element(w, tc, m);
+
+	if (err != -EMSGSIZE) {
+		tcp_flight(tc)->next = pkt_of(m)->next;
+		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
+	}
+	return err;
+}
+
 /** What is new, as far as windows and Nagle let it. */
 void
 tcp_send_new(struct worker *w, struct tcp_conv *tc)
@@ -330,17 +342,10 @@ tcp_send_new(struct worker *w, struct tcp_conv *tc)
 	int err = 0;
 
 	tc->flags &= ~TCPF_CWND_LTD;
-	while (err == 0 && tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL) {
-		if (tcp_next_segment(w, tc, m) == 0)
-			break;
-		err = tcp_send_element(w, tc, m);
-		if (err == -EMSGSIZE) {
-			err = 0;
-			continue;
-		}
-		tcp_flight(tc)->next = pkt_of(m)->next;
-		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
-		any = true;
+	while (err != -ENOBUFS && tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL &&
+		tcp_next_segment(w, tc, m) > 0) {
+		err = tcp_send_next(w, tc, m);
+		any |= err != -EMSGSIZE;
 	}
 	if (any)
 		tcp_tlp_sent(w, tc);
@@ -361,11 +366,8 @@ tcp_send_probe(struct worker *w, struct tcp_conv *tc)
 		n = tcp_next_segment(w, tc, m);
 		tc->cwnd = cwnd;
 	}
-	if (n > 0 && tcp_send_element(w, tc, m) == 0) {
-		tcp_flight(tc)->next = pkt_of(m)->next;
-		tcp_flight(tc)->pipe += pkt_of(m)->tx.len;
+	if (n > 0 && tcp_send_next(w, tc, m) != -EMSGSIZE)
 		return true;
-	}
 	/* Not beyond a window that has shrunk (RFC 9293 section 3.8.6, SHLD-16). */
 	while ((m = pkt_of(last)->next) != tcp_flight(tc)->next &&
 		seq_le(pkt_of(m)->tx.seq + pkt_of(m)->tx.len, tc->snd_una + tcp_snd_wnd(tc)))
@@ -429,10 +431,7 @@ tcp_probe(struct worker *w, struct tcp_conv *tc)
 	room = RTE_MIN(room, tcp_payload_max(tc));
 	if (p->tx.len > room && !tcp_send_split(w, tc, m, room))
 		return;
-	if (tcp_send_element(w, tc, m) == -EMSGSIZE)
-		return;
-	tcp_flight(tc)->next = p->next;
-	tcp_flight(tc)->pipe += p->tx.len;
+	tcp_send_next(w, tc, m);
 }
 
 /** RFC 5681 section 4.1: after a pause of an RTO what cwnd knew is stale. Before active_ms is set anew. */

@@ -95,7 +95,8 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 	tcp_recovery_timeout(w, tc);
 	if (tc->retries >= TCP_R1)
 		tcp_mtu_lost(w, tc);
-	tc->retries++;
+	if (tc->retries < UINT8_MAX)
+		tc->retries++;
 	if (tc->backoff < UINT8_MAX)
 		tc->backoff++;
 	tcp_rto_start(w, tc);

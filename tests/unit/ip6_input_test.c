@@ -161,12 +161,14 @@ not_ours_and_groups(void **state)
 {
 	static const char *const others[] = {
 		"fd77::3", "2001:db8::1", "ff02::2", "ff05::1", "ff02::1:ff00:3", "fe80::1"};
-	static const char *const groups[] = {"ff02::1", "ff02::1:ff00:2", "ff02::1:ff00:1"};
+	static const char *const groups[] = {"ff02::1", "ff02::1:ff00:2", "ff02::1:ff00:1", "ff02::1:ff4d:1234"};
 
 	for (unsigned i = 0; i < RTE_DIM(others); i++) {
 		udp(peer, test_addr(others[i]));
 		test_expect_drop(&net, &f, DROP_IP_NOT_OURS);
 	}
+	/* All 24 bits of an address count. */
+	assert_int_equal(ip_address_add(net.ip, 0, test_addr("fd77::4d:1234").b, 64), 0);
 	for (unsigned i = 0; i < RTE_DIM(groups); i++) {
 		struct rte_mbuf *m;
 

@@ -120,6 +120,27 @@ expect_message(bool v6, const uint8_t *b, size_t n)
 	assert_null(test_net_sent(&net, NULL));
 }
 
+/* RFC 6864: what a router may fragment has an identification of its own. */
+static void
+unfragmented_identifications(void **state)
+{
+	static uint8_t b[64];
+	struct ip_tx tx = udp_tx;
+	size_t n = message(b, 33, 1);
+	unsigned same = 0;
+	uint8_t last[2] = {0};
+
+	to(false);
+	tx.df = false;
+	for (unsigned i = 0; i < 64; i++) {
+		assert_int_equal(ip_output(&net.w[0], &p, &k, fresh(b, n), &tx), 0);
+		expect_message(false, b, n);
+		same += memcmp(last, out + 18, 2) == 0;
+		memcpy(last, out + 18, 2);
+	}
+	assert_true(same < 2);
+}
+
 static void
 headers(void **state)
 {
@@ -739,6 +760,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(headers),
+		T(unfragmented_identifications),
 		T(known_vector),
 		T(udp_sum_is_never_zero),
 		T(shared_buffers_are_not_written_to),

@@ -167,10 +167,16 @@ solicitation_is_answered(void **state)
 static void
 dad_of_others_is_answered(void **state)
 {
+	struct test_addr long_one = test_addr("fd77::4d:1234");
+
 	solicit(any, solicited_node(us), us, NULL);
 	test_expect_consumed(&net, &f);
 	expect_message(us, all, NULL, 136, 0x20, us, 2);
 	assert_int_equal(test_ip_stat(&net, "neigh_created"), 0);
+	assert_int_equal(ip_address_add(net.ip, 0, long_one.b, 64), 0);
+	solicit(any, solicited_node(long_one), long_one, NULL);
+	test_expect_consumed(&net, &f);
+	expect_message(long_one, all, NULL, 136, 0x20, long_one, 2);
 }
 
 static void

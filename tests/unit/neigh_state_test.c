@@ -609,6 +609,17 @@ last_use(void **state)
 	assert_int_equal(atomic_load(&entry(peer)->used_ms), at + 1000);
 }
 
+/* Who was only ever heard of becomes one that we have sent to. */
+static void
+first_use(void **state)
+{
+	asked_by(peer);
+	assert_false(atomic_load(&entry(peer)->used));
+	assert_int_equal(send_udp(peer), 0);
+	assert_true(atomic_load(&entry(peer)->used));
+	test_net_discard(&net);
+}
+
 static void
 too_many_neighbours(void **state)
 {
@@ -721,6 +732,7 @@ main(void)
 		T(look_ups_compare_all),
 		TS(link_comes_back),
 		T(last_use),
+		T(first_use),
 		T(too_many_neighbours),
 		T(limits_by_size),
 		TS(either_bucket_is_searched),

@@ -300,6 +300,35 @@ test_fin_wait_2_limit(void **state)
 	wire_close(w);
 }
 
+/* A minute each, if nothing else is configured. */
+static void
+test_default_waits(void **state)
+{
+	static const struct wire_conf conf = {.service = {.read = true}};
+	struct wire_conn k, waits;
+	struct wire *w = open_one(&conf, &k);
+
+	(void)state;
+	wire_conn(w, &waits);
+	wire_accept(&waits);
+	wire_discard(w);
+	wire_do_close(&k);
+	wire_expect(&k, FIN | ACK, 1, 1, 0);
+	wire_send(&k, FIN | ACK, 1, 2, 0);
+	wire_expect(&k, ACK, 2, 2, 0);
+	wire_do_close(&waits);
+	wire_expect(&waits, FIN | ACK, 1, 1, 0);
+	wire_send(&waits, ACK, 1, 2, 0);
+	wire_run(w, 59900);
+	wire_state(&k, "TIME-WAIT");
+	wire_state(&waits, "FIN-WAIT-2");
+	wire_run(w, 200);
+	wire_state(&k, "");
+	wire_state(&waits, "");
+	wire_discard(w);
+	wire_close(w);
+}
+
 static void
 test_hangup(void **state)
 {
@@ -561,6 +590,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_data_after_fin_is_ignored),
 		cmocka_unit_test(test_service_without_shutdown),
 		cmocka_unit_test(test_fin_wait_2_limit),
+		cmocka_unit_test(test_default_waits),
 		cmocka_unit_test(test_hangup),
 		cmocka_unit_test(test_time_wait_waits_for_reader),
 		cmocka_unit_test(test_last_ack_waits_for_reader),

@@ -151,6 +151,32 @@ test_karn(void **state)
 	wire_close(w);
 }
 
+/* A timestamp that was not agreed on measures nothing (RFC 7323 section 3.2). */
+static void
+test_timestamp_not_agreed_on(void **state)
+{
+	struct wire_conn agreed, k;
+	struct wire *w = open_one(&reads, &agreed);
+
+	(void)state;
+	wire_conn(w, &k);
+	accept_plain(&k, true);
+	wire_discard(w);
+	wire_write(&agreed, 10);
+	wire_expect(&agreed, ACK, 1, 1, 10); /* our clock, as this peer is shown it */
+	wire_send(&agreed, ACK, 1, 11, 0);
+	wire_write(&k, 10);
+	wire_expect(&k, ACK, 1, 1, 10);
+	wire_run(w, 210);
+	wire_expect(&k, ACK, 1, 1, 10);
+	k.ts = true;
+	k.ts_val = 1;
+	k.ts_ecr = agreed.ts_ecr + 160;
+	wire_send(&k, ACK, 1, 11, 0);
+	assert_in_range(wire_status(&k).srtt_us, 0, 1000);
+	wire_close(w);
+}
+
 /* With timestamps every ACK measures. */
 static void
 test_timestamps_measure_retransmissions(void **state)
@@ -676,6 +702,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_timeout_backoff),
 		cmocka_unit_test(test_rto_follows_rtt),
 		cmocka_unit_test(test_karn),
+		cmocka_unit_test(test_timestamp_not_agreed_on),
 		cmocka_unit_test(test_timestamps_measure_retransmissions),
 		cmocka_unit_test(test_timeout_with_sack),
 		cmocka_unit_test(test_fast_retransmit_sack),

@@ -189,6 +189,43 @@ test_black_hole(void **state)
 	}
 }
 
+/* The first step down from a path of more than Ethernet's: Ethernet's. */
+static void
+test_step_to_ethernet(void **state)
+{
+	static const struct wire_conf wide = {.service = {.read = true}, .mtu = 1900};
+	struct wire *w = wire_open(&wide);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.mss = 1860;
+	wire_accept(&k);
+	wire_write(&k, 3 * 1848);
+	wire_expect(&k, ACK, 1, 1, 1848);
+	wire_discard(w);
+	assert_true(swallow(&k, wire_v6() ? 1520 : 1500, 20000));
+	assert_int_equal(wire_status(&k).mss, 1500 - (HLEN - 12));
+	wire_discard(w);
+	wire_close(w);
+}
+
+/* A FIN is all that is in flight: what a router says of it is believed, and there is no segment to be sent shorter. */
+static void
+test_told_of_fin(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&k);
+
+	(void)state;
+	wire_shutdown(&k);
+	wire_expect(&k, FIN | ACK, 1, 1, 0);
+	wire_icmp(&k, WIRE_TOO_BIG, 1400, 1);
+	wire_silent(w);
+	assert_int_equal(wire_stat(w, "path_mtu_falls"), 1);
+	wire_close(w);
+}
+
 /* A peer that is just gone, and short segments, say nothing about the path. */
 static void
 test_no_black_hole(void **state)
@@ -220,6 +257,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_step_must_shorten),
 		cmocka_unit_test(test_age),
 		cmocka_unit_test(test_black_hole),
+		cmocka_unit_test(test_step_to_ethernet),
+		cmocka_unit_test(test_told_of_fin),
 		cmocka_unit_test(test_no_black_hole),
 	};
 

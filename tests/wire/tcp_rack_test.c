@@ -133,6 +133,38 @@ test_lost_retransmission(void **state)
 	wire_close(w);
 }
 
+/* RFC 8985 section 6.2 step 2: what is acknowledged sooner after it was sent again than a round trip takes is the original. */
+static void
+test_original_arrives_late(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = wire_open(&reads);
+
+	(void)state;
+	wire_conn(w, &k);
+	accept_plain(&k, true);
+	for (unsigned i = 0; i < 20; i++) { /* a round trip of 100 ms */
+		wire_write(&k, MSS);
+		expect_segments(&k, i, i + 1);
+		wire_run(w, 100);
+		wire_discard(w);
+		ack_segments(&k, i + 1);
+	}
+	wire_write(&k, 10 * MSS);
+	expect_segments(&k, 20, 30);
+	wire_run(w, 100);
+	wire_discard(w);
+	sack_segments(&k, 20, 21, 24);
+	expect_segments(&k, 20, 21);
+	wire_run(w, 20);
+	ack_segments(&k, 24);
+	wire_run(w, 1);
+	wire_silent(w); /* 24 to 29 are as old as before */
+	assert_int_equal(wire_stat(w, "retransmits"), 1);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* What arrives late is not lost: from then on more is allowed for (RFC 4653). */
 static void
 test_reordering_is_learnt(void **state)
@@ -234,6 +266,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_tail_loss_probe_new),
 		cmocka_unit_test(test_tail_loss_probe_repairs),
 		cmocka_unit_test(test_lost_retransmission),
+		cmocka_unit_test(test_original_arrives_late),
 		cmocka_unit_test(test_reordering_is_learnt),
 		cmocka_unit_test(test_rack_by_a_byte),
 		cmocka_unit_test(test_rack_of_a_fast_answer),

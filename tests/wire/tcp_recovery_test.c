@@ -379,6 +379,49 @@ test_frto_spurious(void **state)
 	wire_close(w);
 }
 
+/* What was believed lost is in flight again: new data goes for what has come, and no more. */
+static void
+test_undo_fills_no_more_than_the_window(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = timed_out(&k, false);
+
+	(void)state;
+	k.wnd = 40 * MSS; /* not what holds it back */
+	wire_write(&k, 20 * MSS);
+	ack_segments(&k, 1);
+	expect_segments(&k, 10, 12);
+	wire_silent(w);
+	ack_segments(&k, 2);
+	assert_int_equal(wire_status(&k).cwnd, 10 * MSS);
+	expect_segments(&k, 12, 12 + 10 - 10);
+	wire_silent(w);
+	ack_segments(&k, 3);
+	assert_in_range(wire_pending(w), 1, 2);
+	wire_discard(w);
+	wire_close(w);
+}
+
+/* A window update between the two ACKs proves nothing. */
+static void
+test_frto_window_update(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = timed_out(&k, false);
+
+	(void)state;
+	ack_segments(&k, 1);
+	expect_segments(&k, 10, 12);
+	k.wnd = 13 * MSS;
+	ack_segments(&k, 1);
+	assert_int_equal(wire_stat(w, "frto_spurious"), 0);
+	wire_discard(w);
+	ack_segments(&k, 2);
+	assert_int_equal(wire_stat(w, "frto_spurious"), 1);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* The same, when it is a byte more. */
 static void
 test_frto_spurious_byte(void **state)
@@ -562,6 +605,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_one_byte_is_progress),
 		cmocka_unit_test(test_frto_spurious),
 		cmocka_unit_test(test_frto_spurious_byte),
+		cmocka_unit_test(test_undo_fills_no_more_than_the_window),
+		cmocka_unit_test(test_frto_window_update),
 		cmocka_unit_test(test_frto_loss),
 		cmocka_unit_test(test_frto_duplicate_first),
 		cmocka_unit_test(test_frto_no_new_data),

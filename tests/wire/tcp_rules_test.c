@@ -352,6 +352,31 @@ test_rto_after_lost_syn(void **state)
 	wire_close(w);
 }
 
+static void
+stat_named(void *arg, const char *name, uint64_t value)
+{
+	unsigned *n = arg;
+
+	(void)value;
+	assert_true(strlen(name) > 0);
+	if (*n == 0)
+		assert_string_equal(name, "segs_in");
+	(*n)++;
+}
+
+/* Every counter is told, by its name. */
+static void
+test_all_counters_are_told(void **state)
+{
+	struct wire *w = wire_open(&reads);
+	unsigned n = 0;
+
+	(void)state;
+	tcp_proto.stats(wire_worker(w, 0), stat_named, &n);
+	assert_true(n > 50);
+	wire_close(w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -368,6 +393,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_reset_at_closed_window),
 		cmocka_unit_test(test_shrinking_window),
 		cmocka_unit_test(test_rto_after_lost_syn),
+		cmocka_unit_test(test_all_counters_are_told),
 	};
 
 	wire_args(argc, argv);

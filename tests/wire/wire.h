@@ -102,7 +102,7 @@ struct wire_seg {
 	uint32_t sack[4][2]; /* relative to the peer's isn */
 	uint16_t peer_port;
 	uint8_t tos, ttl;
-	uint8_t data[1600];
+	uint8_t data[2048];
 	uint64_t at_us;
 };
 
