@@ -101,8 +101,7 @@ tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 	uint8_t opts = p->tcp.opts | (tcp_ecn_granted(w, tc, p) ? TCP_OPT_ECN : 0);
 
 	tcp_setup(w, tc, tcp_mss_peer(&tc->c.cn.n.key, p->tcp.opts, p->tcp.mss), opts);
-	if ((tc->flags & TCPF_WSCALE) != 0)
-		tc->snd_wscale = p->tcp.wscale;
+	tc->snd_wscale = p->tcp.wscale; /* 0 if there was none; we always offer one */
 	if ((tc->flags & TCPF_TS) != 0)
 		tc->ts_recent = p->tcp.ts_val;
 	tc->rcv_nxt = p->tcp.seq + 1;

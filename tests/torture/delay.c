@@ -76,12 +76,12 @@ delay_poison(struct conv_node *cn)
 }
 
 void
-torture_point(const char *what, const volatile void *where)
+torture_point(enum torture_place place, const volatile void *where)
 {
 	delay_some();
-	if (strcmp(what, "pre_enter") == 0)
+	if (place == TORTURE_FOUND)
 		delay_found();
-	if (torture_poisons && strcmp(what, "reclaim") == 0)
+	if (torture_poisons && place == TORTURE_BACK)
 		delay_poison((struct conv_node *)(uintptr_t)((uintptr_t)where -
 			offsetof(struct conv_node, n.word)));
 }

@@ -224,7 +224,7 @@ main(int argc, char **argv)
 	static const struct hosts_conf conf = {
 		.name = "tortur",
 		.workers = {WORKERS, WORKERS},
-		.conversations = 128,
+		.conversations = 384,
 		.time_wait = 256,
 		.udp_idle_ms = 30,
 		.tcp = {.time_wait_ms = 5,

@@ -507,13 +507,20 @@ buffers_run_out(void **state)
 	assert_int_equal(ip_output(&net.w[0], &p, &k, m, &udp_tx), -ENOBUFS);
 	test_feed(net.mp_small);
 	rte_pktmbuf_free(held);
+	/* There is no room in front of it. */
+	m = fresh(b, small);
+	memmove(m->buf_addr, rte_pktmbuf_mtod(m, void *), small);
+	m->data_off = 0;
+	test_starve(net.mp_small);
+	assert_int_equal(ip_output(&net.w[0], &p, &k, m, &udp_tx), -ENOBUFS);
+	test_feed(net.mp_small);
 	/* For fragments: none, or only some. */
 	n = message(b, 3000, 1);
 	m = fresh(b, n);
 	test_starve(net.mp_small);
 	assert_int_equal(ip_output(&net.w[0], &p, &k, m, &udp_tx), -ENOBUFS);
 	test_feed(net.mp_small);
-	assert_true(net.w[0].c.tx_no_mbuf >= 2);
+	assert_true(net.w[0].c.tx_no_mbuf >= 3);
 	test_net_discard(&net);
 }
 

@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,14 +26,19 @@ void
 test_eal(const char *file_prefix)
 {
 	char prefix[96];
+	cpu_set_t cpus;
 	char *argv[] = {"test", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--log-level=error", "-l", "0", prefix, NULL};
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=convd-%s-%d", file_prefix, (int)getpid());
+	CPU_ZERO(&cpus);
+	(void)sched_getaffinity(0, sizeof(cpus), &cpus);
 	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0) {
 		fprintf(stderr, "no EAL here: %s\n", rte_strerror(rte_errno));
 		exit(77);
 	}
+	/* EAL pins the main thread, and with it all that come of it: threads are to meet on several cores. */
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 static void

@@ -237,6 +237,43 @@ test_fast_convergence(void **state)
 	wire_close(f.w);
 }
 
+/* A pause forgets nothing: who left room for others leaves it still. */
+static void
+test_fast_convergence_after_pause(void **state)
+{
+	struct flow f;
+	double was, from;
+
+	(void)state;
+	flow_open(&f, 100);
+	flow_start(&f, 160);
+	flow_recover(&f);
+	for (unsigned i = 0; i < 10; i++)
+		flow_round(&f);
+	was = flow_cwnd(&f);
+	flow_recover(&f);
+	while (f.k.written > (uint64_t)f.acked * MSS) {
+		wire_run(f.w, 100);
+		flow_look(&f);
+		flow_ack(&f);
+	}
+	for (unsigned i = 0; i < 3; i++) { /* a little: the window is not what holds it back */
+		wire_write(&f.k, MSS);
+		wire_run(f.w, 100);
+		flow_look(&f);
+		flow_ack(&f);
+	}
+	from = flow_cwnd(&f);
+	flow_fill(&f);
+	flow_look(&f);
+	for (unsigned i = 1; i <= 15; i++) {
+		flow_round(&f);
+		assert_near(flow_cwnd(&f), curve(was * 0.85, from, i * 0.1), 3);
+	}
+	wire_discard(f.w);
+	wire_close(f.w);
+}
+
 /* Section 4.8: after a timeout the curve begins where slow start ends. */
 static void
 test_timeout(void **state)
@@ -374,6 +411,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_slow_start_ends),
 		cmocka_unit_test(test_reno_friendly),
 		cmocka_unit_test(test_fast_convergence),
+		cmocka_unit_test(test_fast_convergence_after_pause),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_undone),
 		cmocka_unit_test(test_pause),

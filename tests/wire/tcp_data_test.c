@@ -545,6 +545,27 @@ test_silly_window_of_peer(void **state)
 	wire_close(w);
 }
 
+/* Nobody answers the probes: it ends with the user timeout, by a reset, and that is the last of it. */
+static void
+test_probes_without_answer(void **state)
+{
+	struct wire_conf conf = {.service = {.read = true}, .tcp = {.user_timeout_ms = 3000}};
+	struct wire_conn k;
+	struct wire *w = open_one(&conf, &k);
+	struct wire_seg s, last = {0};
+
+	(void)state;
+	k.wnd = 0;
+	wire_send(&k, ACK, 1, 1, 0);
+	wire_write(&k, 500);
+	wire_run(w, 10000);
+	while (wire_next(w, &k, &s))
+		last = s;
+	assert_true((last.flags & RST) != 0);
+	assert_int_equal(k.why, CONV_END_TIMEOUT);
+	wire_close(w);
+}
+
 /* A closed window does not keep a conversation that its service has left. */
 static void
 test_persist_of_orphan(void **state)
@@ -769,6 +790,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_zero_window_probes),
 		cmocka_unit_test(test_probe_is_taken),
 		cmocka_unit_test(test_silly_window_of_peer),
+		cmocka_unit_test(test_probes_without_answer),
 		cmocka_unit_test(test_persist_of_orphan),
 		cmocka_unit_test(test_write_room_and_drain),
 		cmocka_unit_test(test_small_writes_share_segments),

@@ -254,6 +254,16 @@ test_old_reset_in_syn_received(void **state)
 	wire_close(w);
 }
 
+static uint64_t
+refused(struct wire *w)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i <= WORKER_MAX; i++)
+		sum += atomic_load(&wire_listener(w)->cells[i].refused);
+	return sum;
+}
+
 static void
 test_conversation_limit(void **state)
 {
@@ -276,6 +286,7 @@ test_conversation_limit(void **state)
 	/* The last ACK finds no room: refused, and the call stays half open; then there is. */
 	wire_send(&k[2], ACK, 1, 1, 0);
 	assert_int_equal(wire_drops(w, DROP_CONV_LIMIT), 1);
+	assert_int_equal(refused(w), 2); /* the SYN was, too */
 	wire_state(&k[2], "SYN-RECEIVED");
 	wire_send(&k[0], RST, 1, 0, 0);
 	wire_run(w, 10);
@@ -321,6 +332,31 @@ test_data_with_last_ack(void **state)
 	wire_send(&k, ACK | PSH | FIN, 1, 1, 100);
 	assert_int_equal(k.accepted, 1);
 	wire_expect(&k, ACK | FIN, 1, 102, 100);
+	wire_close(w);
+}
+
+/* RFC 7323 section 2.2: the window of a SYN-ACK is not scaled, those after it are. */
+static void
+test_active_window_scale(void **state)
+{
+	struct wire *w = wire_open(&plain);
+	struct wire_conn k;
+
+	(void)state;
+	wire_conn(w, &k);
+	k.wscale = 4;
+	k.wnd = 160;
+	wire_connect(&k);
+	wire_expect(&k, SYN, 0, WIRE_ANY, 0);
+	wire_send(&k, SYN | ACK, 0, 1, 0);
+	wire_expect(&k, ACK, 1, 1, 0);
+	wire_write(&k, 2000);
+	wire_expect(&k, ACK, 1, 1, 160);
+	wire_silent(w);
+	k.wnd = 100;
+	wire_send(&k, ACK, 1, 161, 0);
+	wire_expect(&k, ACK, 161, 1, 1448);
+	wire_discard(w);
 	wire_close(w);
 }
 
@@ -570,6 +606,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_listener_gone),
 		cmocka_unit_test(test_data_with_last_ack),
 		cmocka_unit_test(test_active),
+		cmocka_unit_test(test_active_window_scale),
 		cmocka_unit_test(test_active_refused),
 		cmocka_unit_test(test_active_with_data),
 		cmocka_unit_test(test_active_unreachable),

@@ -5,8 +5,22 @@
  */
 #pragma once
 
-void torture_point(const char *what, const volatile void *where);
+#include <string.h>
+
+/* Where a node was found and not yet entered; and where it comes back after its grace period. */
+enum torture_place {
+	TORTURE_ANY,
+	TORTURE_FOUND,
+	TORTURE_BACK
+};
+
+void torture_point(enum torture_place place, const volatile void *where);
 void torture_wait(void);
 
-#define POINT(what, where)      torture_point((what), (where))
+/* The names are constants: so is the place. */
+#define POINT(what, where)                                               \
+	torture_point(strcmp((what), "pre_enter") == 0   ? TORTURE_FOUND \
+			: strcmp((what), "reclaim") == 0 ? TORTURE_BACK  \
+							 : TORTURE_ANY,  \
+		(where))
 #define POINT_WAIT(what, where) torture_wait()

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- * For ThreadSanitizer, before all else in every file: rings of the RTS kind read the other side's tail without an order
- * that C11 knows (x86 has it), so that what they hand over is told here.
+ * For ThreadSanitizer, before all else in every file. Rings of the RTS kind read the other side's tail without an order
+ * that C11 knows (x86 has it), so that what they hand over is told here. And a buffer whose count of users reads 1 is freed by
+ * who reads it, with no more than a relaxed load (rte_mbuf.h): what those before him did with it, and released, comes before that.
  */
 #pragma once
 
+#pragma push_macro("__ATOMIC_RELAXED")
+#undef __ATOMIC_RELAXED
+#define __ATOMIC_RELAXED __ATOMIC_SEQ_CST
+#include <rte_mbuf.h>
+#pragma pop_macro("__ATOMIC_RELAXED")
 #include <rte_ring.h>
 
 void __tsan_acquire(void *tag);
