@@ -40,7 +40,8 @@ conf_of(uint64_t seed)
 	run_total = PAIR_HEAD + 20000 + worker_random(&r) % 180000;
 	c.link[1] = c.link[0];
 	c.check_every = 8;
-	c.tcp.keepalive_ms = 10000; /* who has nothing in flight does not hear of a reset that was lost */
+	c.tcp.keepalive_ms =
+		10000; /* who has nothing in flight does not hear of a reset that was lost */
 	return c;
 }
 

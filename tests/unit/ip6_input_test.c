@@ -161,7 +161,8 @@ not_ours_and_groups(void **state)
 {
 	static const char *const others[] = {
 		"fd77::3", "2001:db8::1", "ff02::2", "ff05::1", "ff02::1:ff00:3", "fe80::1"};
-	static const char *const groups[] = {"ff02::1", "ff02::1:ff00:2", "ff02::1:ff00:1", "ff02::1:ff4d:1234"};
+	static const char *const groups[] = {
+		"ff02::1", "ff02::1:ff00:2", "ff02::1:ff00:1", "ff02::1:ff4d:1234"};
 
 	for (unsigned i = 0; i < RTE_DIM(others); i++) {
 		udp(peer, test_addr(others[i]));
