@@ -102,10 +102,10 @@ def at_rest(text, at, function):
     return function.startswith("conv_check") or re.match(r"\s*assert\s*\(", text[text.rfind("\n", 0, at) + 1:]) is not None
 
 
-# Which object is meant where several have the name, or a pointer leads there: the first whose path begins the file's.
+# Which object is meant where several have the name, or a pointer leads there: the first that "FILE:FUNCTION" begins with.
 MEANT = {
     "word": (("lib/ip/", "neigh.word"), ("", "node.word")),
-    "gen": (("lib/ip/neigh.c", "neigh.gen"), ("lib/ip/", "ip.gen"), ("", "listener.gen")),
+    "gen": (("lib/ip/neigh.c", "neigh.gen"), ("lib/ip/ip_priv.h:neigh", "neigh.gen"), ("lib/ip/", "ip.gen"), ("", "listener.gen")),
     "addr": (("lib/ip/neigh.c", "neigh.addr"), ("lib/ip/", "ip_router.addr")),
     "owner": (("lib/conv/", "conv_node.owner"), ("lib/stack/", "stack_seat.owner")),
     "up": (("lib/ip/", "ip_ifc.up"), ("lib/stack/", "stack_thread.up")),
@@ -120,7 +120,7 @@ MEANT = {
 
 def of(by_field, path, where, field, faults, line):
     for begins, object_ in MEANT.get(field, ()):
-        if path.startswith(begins):
+        if where.startswith(begins):
             return object_
     mine = by_field.get(field, [])
     if len(mine) == 1:

@@ -17,7 +17,9 @@ sources=$(git ls-files 'lib/*.c' 'app/*.c')
 all=$(git ls-files '*.c' '*.h')
 for cc in ${LINT_FAST:-gcc} clang; do
 	[ "$cc" != 1 ] || continue
-	[ -d "build-lint-$cc" ] || CC=$cc meson setup "build-lint-$cc" --werror >/dev/null || exit 1
+	# gcc finds more when it optimizes; clang does not, and is done in half of the time.
+	[ "$cc" = gcc ] && o=2 || o=0
+	[ -d "build-lint-$cc" ] || CC=$cc meson setup "build-lint-$cc" --werror -Doptimization=$o >/dev/null || exit 1
 	step "build with $cc, -Werror" ninja -C "build-lint-$cc" --quiet
 done
 # shellcheck disable=SC2086

@@ -41,7 +41,7 @@ arp_send(struct worker *w, unsigned i, const struct arp *a, const struct rte_eth
 	memcpy(p + 14, a->spa + 12, 4);
 	memcpy(p + 18, &a->tha, 6);
 	memcpy(p + 24, a->tpa + 12, 4);
-	ip_transmit(w, i, m);
+	worker_tx(w, i, m);
 	return true;
 }
 

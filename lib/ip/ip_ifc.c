@@ -120,6 +120,8 @@ ip_ifc_add(struct ip *ip, const struct ip_ifc_conf *conf)
 	memset(ifc, 0, sizeof(*ifc));
 	(void)snprintf(ifc->name, sizeof(ifc->name), "%s", conf->name);
 	rte_ether_addr_copy(&conf->mac, &ifc->mac);
+	memcpy(ifc->eth_plain, &conf->mac, 6);
+	ip_put16(ifc->eth_plain + 6, RTE_ETHER_TYPE_IPV4);
 	ifc->mtu = conf->mtu;
 	atomic_init(&ifc->mtu6, conf->mtu);
 	ifc->vlan = conf->vlan;

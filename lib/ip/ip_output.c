@@ -9,17 +9,6 @@
 #include "ip_cksum.h"
 #include "ip_priv.h"
 
-/* Count a frame that is complete, and put it on the worker's burst. */
-void
-ip_transmit(struct worker *w, unsigned ifc, struct rte_mbuf *m)
-{
-	struct ip_ifc_count *c = &ip_self(w)->ifc[ifc];
-
-	ip_add(&c->tx_packets, 1);
-	ip_add(&c->tx_bytes, m->pkt_len);
-	worker_tx(w, ifc, m);
-}
-
 /* The link header, tag included where the interface has one; dst NULL: filled in by neigh.c. */
 void
 ip_eth_header(
@@ -45,7 +34,7 @@ ip_can_offload(const struct ip_out *o)
 }
 
 /* The transport checksum, or the pseudo header's for a port that does the rest, into a header that may be written to. */
-static inline void
+static inline __rte_always_inline void
 ip_l4_cksum_put(const struct ip_out *o, struct rte_mbuf *h, bool offload)
 {
 	uint8_t *at = rte_pktmbuf_mtod_offset(h, uint8_t *, o->tx->cksum_off);
@@ -121,7 +110,7 @@ ip_random_id(struct worker *w)
 	return (uint16_t)self->ids;
 }
 
-static void
+static inline __rte_always_inline void
 ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
@@ -214,7 +203,7 @@ ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 		one->ol_flags = flags;
 	}
 	if (likely(neigh_known(w, o->p, rte_pktmbuf_mtod(one, struct rte_ether_addr *)))) {
-		ip_transmit(w, o->p->ifc, one);
+		worker_tx(w, o->p->ifc, one);
 		return 0;
 	}
 	if (!ip_route_look(w, o->k->raddr, o->k->zone, &hop)) {
@@ -269,7 +258,7 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
  * neighbour that is known. Then all of the above is a few stores. The path is made.
  * @return false: it is not like that; nothing was done
  */
-static bool
+static inline __rte_always_inline bool
 ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
 {
@@ -277,6 +266,7 @@ ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct r
 	struct ip_out o = {.k = k, .tx = tx, .ifc = &w->ip->ifcs[p->ifc], .p = p, .v4 = true};
 	uint32_t payload = m->pkt_len;
 	struct rte_ether_addr dst;
+	uint8_t *eth;
 
 	if (payload + sizeof(struct rte_ipv4_hdr) > p->mtu || !key_is_v4(k) || o.ifc->vlan != 0 ||
 		tx->cksum_off < 0 || !ip_exclusive(m) || rte_pktmbuf_headroom(m) < front ||
@@ -289,14 +279,24 @@ ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct r
 	m->pkt_len += front;
 	m->tx_offload = rte_mbuf_tx_offload(
 		IP_ETH_LEN, sizeof(struct rte_ipv4_hdr), tx->l4_len, 0, 0, 0, 0);
-	ip_eth_header(o.ifc, rte_pktmbuf_mtod(m, uint8_t *), &dst, RTE_ETHER_TYPE_IPV4);
+	eth = rte_pktmbuf_mtod(m, uint8_t *);
+	memcpy(eth, &dst, 6);
+	memcpy(eth + 6, &o.ifc->eth_plain, 8);
 	ip4_header(w, &o, m, (uint16_t)payload, NULL);
-	ip_transmit(w, p->ifc, m);
+	worker_tx(w, p->ifc, m);
 	return true;
 }
 
-int
-ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+static inline bool
+ip_path_stands(const struct worker *w, const struct path *p)
+{
+	/* Acquire: with the number comes what it counts; pairs with ip_changed. */
+	return p->gen == atomic_load_explicit(&w->ip->gen, memory_order_acquire);
+}
+
+/* All others, and those whose path is to be made. */
+static __rte_noinline int
+ip_output_any(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
 {
 	struct path once = {0};
@@ -304,11 +304,8 @@ ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf
 	uint32_t total = m->pkt_len + (o.v4 ? 20 : 40);
 	int err = 0;
 
-	/* Acquire: with the number comes what it counts; pairs with ip_changed. */
-	if (o.p->gen != atomic_load_explicit(&w->ip->gen, memory_order_acquire))
+	if (!ip_path_stands(w, o.p))
 		err = ip_path(w, k, o.p);
-	else if (likely(ip4_output_plain(w, o.p, k, m, tx)))
-		return 0;
 	if (err == 0 && ((total > o.p->mtu && tx->df) || m->pkt_len > (o.v4 ? 65515u : 65535u))) {
 		ip_count(w, IP_STAT_out_too_big);
 		err = -EMSGSIZE;
@@ -321,4 +318,13 @@ ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf
 	if (likely(total <= o.p->mtu))
 		return ip_output_whole(w, &o, m);
 	return ip_frag_output(w, &o, m);
+}
+
+int
+ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx)
+{
+	if (likely(p != NULL && ip_path_stands(w, p) && ip4_output_plain(w, p, k, m, tx)))
+		return 0;
+	return ip_output_any(w, p, k, m, tx);
 }

@@ -130,6 +130,8 @@ struct ip_ifc {
 	_Atomic uint16_t mtu6; /* of IPv6: mtu, or less if a router says so */
 	uint16_t vlan;
 	uint16_t l2_len; /* 14, or 18 with a tag */
+	uint8_t eth_plain
+		[8]; /* mac, and IPv4's type: what of the link header is the same for all, without a tag */
 	struct ip_offloads off;
 	bool accept_ra;
 	_Atomic bool up;
@@ -154,8 +156,9 @@ struct ip_hop {
 	uint8_t ifc;
 };
 
-#define NEIGH_WAYS 16
-#define NEIGH_NONE 0x03ffffffu /* what struct path has room for */
+#define NEIGH_WAYS    16
+#define NEIGH_NONE    0x03ffffffu /* what struct path has room for */
+#define NEIGH_USED_MS 1000 /* an entry knows when it was last used: to so much */
 
 enum neigh_state {
 	NEIGH_FREE,
@@ -165,6 +168,12 @@ enum neigh_state {
 	NEIGH_DELAY, /* used: will be probed unless confirmed */
 	NEIGH_PROBE /* being probed; still usable */
 };
+
+static inline enum neigh_state
+neigh_state(uint64_t word)
+{
+	return (enum neigh_state)(word & 0xff);
+}
 
 /*
  * One neighbour. gen is its identity's sequence count: odd while the entry is given to
@@ -232,6 +241,19 @@ ip_add(_Atomic uint64_t *c, uint64_t n)
 {
 	atomic_store_explicit(
 		c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* A burst of n frames goes to the port, or is lost there. */
+static inline void
+ip_ifc_sent(const struct worker *w, unsigned ifc, unsigned n, uint32_t bytes)
+{
+	struct ip_ifc_count *c;
+
+	if (w->ip == NULL)
+		return;
+	c = &ip_self(w)->ifc[ifc];
+	ip_add(&c->tx_packets, n);
+	ip_add(&c->tx_bytes, bytes);
 }
 
 static inline void
@@ -391,8 +413,11 @@ void ndp_input(struct worker *w, struct rte_mbuf *m);
 static inline void
 ip_map_v4(uint8_t addr[16], uint32_t v4_be)
 {
-	uint64_t words[2] = {0, rte_cpu_to_be_64(UINT64_C(0xffff) << 32 | rte_be_to_cpu_32(v4_be))};
+	uint32_t halves[2] = {rte_cpu_to_be_32(0xffff), v4_be};
+	uint64_t words[2] = {0};
 
+	/* By words of 8 bytes, as it is read next. */
+	memcpy(&words[1], halves, 8);
 	memcpy(addr, &words[0], 8);
 	memcpy(addr + 8, &words[1], 8);
 }
@@ -445,7 +470,28 @@ uint32_t neigh_find(const struct ip *ip, unsigned ifc, const uint8_t addr[16], u
 void neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 	const struct rte_ether_addr *mac, unsigned flags);
 int neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct rte_mbuf *m);
-bool neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac);
+void neigh_used(struct worker *w, struct neigh *e, uint32_t gen, uint64_t word);
+
+/* Who the neighbour is that the path remembers. False: it is not (or no longer) known. */
+static inline bool
+neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac)
+{
+	struct neigh *e = &w->ip->neigh.entries[p->neigh == NEIGH_NONE ? 0 : p->neigh];
+	/* Acquire twice: gen, then word, then gen again; see the top of neigh.c. */
+	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_acquire);
+	uint64_t word = atomic_load_explicit(&e->word, memory_order_acquire), mac = word >> 16;
+
+	if (p->neigh == NEIGH_NONE || gen != p->neigh_gen ||
+		neigh_state(word) <= NEIGH_INCOMPLETE ||
+		atomic_load_explicit(&e->gen, memory_order_relaxed) != gen)
+		return false;
+	memcpy(ret_mac, &mac, sizeof(*ret_mac));
+	if (unlikely(neigh_state(word) == NEIGH_STALE ||
+		    w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >=
+			    NEIGH_USED_MS))
+		neigh_used(w, e, gen, word);
+	return true;
+}
 void neigh_tick(struct worker *w);
 void neigh_link_up(struct ip *ip, unsigned ifc);
 
@@ -472,7 +518,6 @@ void ip_l3_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, 
 int ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m);
 void ip_eth_header(
 	const struct ip_ifc *ifc, uint8_t *eth, const struct rte_ether_addr *dst, uint16_t type);
-void ip_transmit(struct worker *w, unsigned ifc, struct rte_mbuf *m);
 
 /* ip_frag_out.c */
 int ip_frag_output(struct worker *w, const struct ip_out *o, struct rte_mbuf *m);

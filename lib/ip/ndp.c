@@ -86,7 +86,7 @@ ndp_send(struct worker *w, const struct ndp_out *o, const void *body, uint16_t l
 	sum = ip_cksum_pseudo(o->src, o->dst, IPPROTO_ICMPV6, len);
 	sum = (uint16_t)~ip_cksum_fold((uint64_t)sum + rte_raw_cksum(p + ext, len));
 	memcpy(p + ext + 2, &sum, 2);
-	ip_transmit(w, o->ifc, m);
+	worker_tx(w, o->ifc, m);
 	return true;
 }
 

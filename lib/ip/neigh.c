@@ -28,12 +28,6 @@
 #define NEIGH_QUEUE        64 /* packets that wait for one answer */
 #define NEIGH_QUEUED_MIN   256 /* packets that wait for all answers: this, or one per 4 entries */
 
-static inline enum neigh_state
-neigh_state(uint64_t word)
-{
-	return (enum neigh_state)(word & 0xff);
-}
-
 static inline uint64_t
 neigh_word(const struct rte_ether_addr *mac, enum neigh_state state)
 {
@@ -383,7 +377,7 @@ neigh_send_queue(struct worker *w, unsigned ifc, struct pktq *q, const struct rt
 
 	while ((m = pktq_pop(q)) != NULL) {
 		memcpy(rte_pktmbuf_mtod(m, void *), mac, 6);
-		ip_transmit(w, ifc, m);
+		worker_tx(w, ifc, m);
 	}
 }
 
@@ -468,27 +462,16 @@ neigh_use(struct worker *w, struct neigh *e, uint32_t gen)
 	rte_spinlock_unlock(&t->lock);
 }
 
-/* Who the neighbour is that the path remembers. False: it is not (or no longer) known. */
-bool
-neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac)
+/* The entry of a path that is being sent on was not used for a second, or is stale. */
+void
+neigh_used(struct worker *w, struct neigh *e, uint32_t gen, uint64_t word)
 {
-	struct neigh *e = &w->ip->neigh.entries[p->neigh == NEIGH_NONE ? 0 : p->neigh];
-	/* Acquire twice: gen, then word, then gen again; see the top of this file. */
-	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_acquire);
-	uint64_t word = atomic_load_explicit(&e->word, memory_order_acquire);
-
-	if (p->neigh == NEIGH_NONE || gen != p->neigh_gen ||
-		neigh_state(word) <= NEIGH_INCOMPLETE ||
-		atomic_load_explicit(&e->gen, memory_order_relaxed) != gen)
-		return false;
-	*ret_mac = neigh_mac(word);
-	if (unlikely(w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >= 1000))
+	if (w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >= NEIGH_USED_MS)
 		atomic_store_explicit(&e->used_ms, w->now_ms, memory_order_relaxed);
-	if (unlikely(neigh_state(word) == NEIGH_STALE)) {
+	if (neigh_state(word) == NEIGH_STALE) {
 		atomic_store_explicit(&e->used, true, memory_order_relaxed);
 		neigh_use(w, e, gen);
 	}
-	return true;
 }
 
 /*
@@ -530,7 +513,7 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 	if (ask)
 		neigh_solicit(w, hop->ifc, hop->addr, NULL);
 	if (known && neigh_known(w, p, rte_pktmbuf_mtod(m, struct rte_ether_addr *))) {
-		ip_transmit(w, p->ifc, m);
+		worker_tx(w, p->ifc, m);
 		return 0;
 	}
 	if (known)

@@ -5,6 +5,8 @@
  */
 #include "worker.h"
 
+#include "ip_priv.h"
+
 static inline uint64_t
 worker_rotl(uint64_t x, unsigned b)
 {
@@ -52,11 +54,13 @@ worker_flush_ifc(struct worker *w, unsigned ifc)
 	uint16_t n = t->n;
 	uint16_t sent = n == 0 ? 0 : w->tx_burst(w->tx_arg, ifc, t->m, n);
 
+	ip_ifc_sent(w, ifc, n, t->bytes);
 	if (sent < n)
 		rte_pktmbuf_free_bulk(&t->m[sent], n - sent);
 	w->c.sent += sent;
 	w->c.tx_drops += n - sent;
 	t->n = 0;
+	t->bytes = 0;
 	w->tx_pending &= ~(UINT32_C(1) << ifc);
 }
 

@@ -53,6 +53,7 @@ struct worker_counters {
 
 struct worker_tx {
 	uint16_t n;
+	uint32_t bytes;
 	struct rte_mbuf *m[WORKER_BURST];
 };
 
@@ -135,6 +136,7 @@ worker_tx(struct worker *w, unsigned ifc, struct rte_mbuf *m)
 {
 	struct worker_tx *t = &w->tx[ifc];
 
+	t->bytes += m->pkt_len;
 	t->m[t->n++] = m;
 	w->tx_pending |= UINT32_C(1) << ifc;
 	if (t->n == WORKER_BURST)

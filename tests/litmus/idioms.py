@@ -727,7 +727,7 @@ def ip_gen(c):
             return gen, (yield load("route"))
         return run
     return [Test([by, uses(f)], {"gen": 1, "route": 1}, (), lambda r, m: r[1] == (2, 1))
-            for by, f in ((changes, "ip_path"), (changes, "ip_output"), (wraps, "ip_path"))]
+            for by, f in ((changes, "ip_path"), (changes, "ip_path_stands"), (wraps, "ip_path"))]
 
 
 def sequence(reader_fence, writer_fence, name, first, last, again):

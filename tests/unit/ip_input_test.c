@@ -716,6 +716,7 @@ counts_packets_and_bytes(void **state)
 	build(2, false);
 	test_net_peer(&net, peer(false), test_mac_peer);
 	test_expect_consumed(&net, &f);
+	worker_flush(&net.w[0]);
 	ip_ifc_info(net.ip, 0, &info);
 	assert_int_equal(info.rx_packets, 2);
 	assert_int_equal(info.rx_bytes, 42 + f.len);
