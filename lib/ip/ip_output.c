@@ -34,7 +34,7 @@ ip_can_offload(const struct ip_out *o)
 }
 
 /* The transport checksum, or the pseudo header's for a port that does the rest, into a header that may be written to. */
-static inline __rte_always_inline void
+static __rte_always_inline void
 ip_l4_cksum_put(const struct ip_out *o, struct rte_mbuf *h, bool offload)
 {
 	uint8_t *at = rte_pktmbuf_mtod_offset(h, uint8_t *, o->tx->cksum_off);
@@ -110,7 +110,7 @@ ip_random_id(struct worker *w)
 	return (uint16_t)self->ids;
 }
 
-static inline __rte_always_inline void
+static __rte_always_inline void
 ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
@@ -258,7 +258,7 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
  * neighbour that is known. Then all of the above is a few stores. The path is made.
  * @return false: it is not like that; nothing was done
  */
-static inline __rte_always_inline bool
+static __rte_always_inline bool
 ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
 {
