@@ -15,6 +15,12 @@ echo_recv(struct worker *w, struct conv *c)
 		c->proto->write(w, c, m);
 }
 
+static void
+echo_take(struct worker *w, struct conv *c, struct rte_mbuf *m)
+{
+	c->proto->write(w, c, m);
+}
+
 /** The peer is done, and has heard all when it has been written back: then we are done too. */
 static void
 echo_end(struct worker *w, struct conv *c)
@@ -49,6 +55,7 @@ const struct service svc_echo = {
 	.udp = true,
 	.state_size = sizeof(uint64_t), /* the peer has shut down */
 	.recv = echo_recv,
+	.take = echo_take,
 	.drain = echo_drain,
 	.shutdown = echo_end,
 	.datagram = echo_datagram,

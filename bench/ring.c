@@ -96,7 +96,7 @@ ring_alloc(struct ring *r, struct rte_mbuf **m, unsigned n)
 	ring_must(rte_pktmbuf_alloc_bulk(stack_mempool(r->s), m, n) == 0, "rte_pktmbuf_alloc_bulk");
 }
 
-uint64_t
+__rte_noinline uint64_t
 ring_turn(struct ring *r, struct rte_mbuf **m, unsigned n)
 {
 	uint64_t start;

@@ -70,6 +70,12 @@ conv_miss_set(struct conv_table *ct, enum pkt_kind kind,
 	ct->miss[kind] = miss;
 }
 
+void
+conv_lines_set(struct conv_table *ct, enum pkt_kind kind, uint32_t lines)
+{
+	ct->lines[kind] = lines;
+}
+
 int
 conv_table_start(struct conv_table *ct)
 {

@@ -99,6 +99,8 @@ void conv_ops_set(struct conv_table *ct, enum node_kind kind, const struct node_
 /** Who takes packets for which there is no node (kind: PKT_TCP ...). Consumes m. Inside nothing. */
 void conv_miss_set(struct conv_table *ct, enum pkt_kind kind,
 	void (*miss)(struct worker *w, struct rte_mbuf *m));
+/** Which cache lines of a conversation packets of a kind need, bit i for line i: fetched once it is found. */
+void conv_lines_set(struct conv_table *ct, enum pkt_kind kind, uint32_t lines);
 /** Allocate the slabs, once every kind's ops are set. @return 0, -ENOMEM, -EINVAL */
 int conv_table_start(struct conv_table *ct);
 

@@ -58,6 +58,7 @@ struct conv_table { /* NOLINT(clang-analyzer-optin.performance.Padding): counts 
 	uint32_t slots; /* of all kinds */
 	unsigned nseats; /* the control thread's included */
 	void (*miss[PKT_KINDS])(struct worker *w, struct rte_mbuf *m);
+	uint32_t lines[PKT_KINDS]; /* see conv_lines_set */
 	struct slab slab[NODE_KINDS];
 	struct seat *seats;
 	struct listener *closed; /* control thread's */

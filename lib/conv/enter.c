@@ -162,16 +162,10 @@ conv_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 		conv_ops(w->convs, cn)->work(w, cn, bits);
 }
 
-/** Do the work whose bits stand, once. Inside. @return true if there was any */
-static bool
-conv_work_round(struct worker *w, struct conv_node *cn)
+/** Do the work whose bits were seen to stand, once. Inside. */
+static void
+conv_work_round(struct worker *w, struct conv_node *cn, uint64_t bits)
 {
-	uint64_t bits;
-
-	POINT("look for work", &cn->n.word);
-	bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
-	if (bits == 0)
-		return false;
 	POINT("take work", &cn->n.word);
 	/* Acquire: pairs with the release of those who set the bits. */
 	atomic_fetch_and_explicit(&cn->n.word, ~bits, memory_order_acquire);
@@ -180,14 +174,18 @@ conv_work_round(struct worker *w, struct conv_node *cn)
 	if ((bits & NODE_PACKET) != 0)
 		conv_backlog_drain(w, cn);
 	conv_work(w, cn, bits & NODE_TIMER);
-	return true;
 }
 
 /** What stands when a worker enters is done before what it brings, which keeps the order of packets. */
 void
 conv_work_standing(struct worker *w, struct conv_node *cn)
 {
-	conv_work_round(w, cn);
+	uint64_t bits;
+
+	POINT("look for work", &cn->n.word);
+	bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
+	if (bits != 0)
+		conv_work_round(w, cn, bits);
 }
 
 static void
@@ -254,7 +252,7 @@ conv_leave(struct worker *w, struct conv_node *cn)
 				conv_leave_standing(w, cn);
 				return;
 			}
-			conv_work_round(w, cn);
+			conv_work_round(w, cn, word & NODE_WORK);
 			conv_flush(w, cn);
 			word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 			continue;

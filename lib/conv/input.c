@@ -8,36 +8,59 @@
 
 #include "conv_priv.h"
 
-#define GROUP_SLOTS 128 /* of the little hash that finds a node's group; twice a burst */
+#define GROUP_SLOTS    128 /* of the little hash that finds a node's group; twice a burst */
+#define GROUP_END      UINT8_MAX
 
+#define CONV_LINES_MAX 4 /* of a conversation, behind its head */
+
+/* The packets of one node: a chain through struct burst's next. */
 struct group {
 	struct conv_node *cn;
-	struct pktq q;
+	uint8_t first, last;
 };
 
-struct groups {
-	unsigned n;
-	struct group g[WORKER_BURST];
+struct burst {
+	struct rte_mbuf **m;
+	unsigned ngroups;
+	struct group group[WORKER_BURST];
+	uint8_t next
+		[WORKER_BURST]; /* of a packet: that of its group which came after it, or GROUP_END */
 	uint8_t slot[GROUP_SLOTS]; /* 1 + index of a group, or 0 */
 };
 
-static struct group *
-group_of(struct groups *gs, struct conv_node *cn)
+static inline struct group *
+group_of(struct burst *b, struct conv_node *cn, uint8_t packet)
 {
 	/* Nodes are cache lines apart; mix, as strides are often multiples of large powers of two. */
-	uint32_t i = (cn->n.id * UINT32_C(2654435761)) >> 25;
+	uint32_t i = ((uint32_t)((uintptr_t)cn >> 6) * UINT32_C(2654435761)) >> 25;
 	struct group *g;
 
-	for (; gs->slot[i] != 0; i = (i + 1) % GROUP_SLOTS) {
-		g = &gs->g[gs->slot[i] - 1];
+	for (; b->slot[i] != 0; i = (i + 1) % GROUP_SLOTS) {
+		g = &b->group[b->slot[i] - 1];
 		if (g->cn == cn)
 			return g;
 	}
-	g = &gs->g[gs->n++];
+	g = &b->group[b->ngroups++];
 	g->cn = cn;
-	g->q.head = NULL;
-	gs->slot[i] = (uint8_t)gs->n;
+	g->first = g->last = packet;
+	b->slot[i] = (uint8_t)b->ngroups;
 	return g;
+}
+
+/*
+ * A node's head was fetched by the look-up. Of a conversation more will be needed, and written to, once it is entered; what it is
+ * shows in where it lies, long before it can be read.
+ */
+static inline void
+node_prefetch(const struct slab *convs, const struct conv_node *cn, uint32_t lines)
+{
+	const uint8_t *at = (const uint8_t *)cn;
+
+	if ((size_t)(at - convs->base) >= (size_t)convs->capacity * convs->stride)
+		return;
+	for (unsigned i = 1; i <= CONV_LINES_MAX; i++)
+		if ((lines >> i & 1) != 0)
+			__builtin_prefetch(at + (size_t)i * RTE_CACHE_LINE_SIZE, 1);
 }
 
 static void
@@ -51,24 +74,34 @@ conv_miss(struct worker *w, struct rte_mbuf *m)
 		miss(w, m);
 }
 
-/** Deliver to a node what the burst holds for it. */
-static void
-conv_input_group(struct worker *w, struct conv_node *cn, struct pktq *q)
+/** Somebody else is inside: what the burst holds for the node goes to its backlog. */
+static __rte_noinline void
+conv_input_busy(struct worker *w, struct conv_node *cn, const struct burst *b, unsigned i)
+{
+	struct pktq q = {NULL};
+
+	for (; i != GROUP_END; i = b->next[i])
+		pktq_push(&q, b->m[i]);
+	conv_backlog_input(w, cn, &q);
+}
+
+/** Deliver to a node what the burst holds for it, from packet i on. */
+static inline void
+conv_input_group(struct worker *w, struct conv_node *cn, const struct burst *b, unsigned i)
 {
 	enum conv_entered e = conv_enter(w, cn);
-	struct rte_mbuf *m;
 
-	if (e == CONV_BUSY) {
-		conv_backlog_input(w, cn, q);
+	if (unlikely(e == CONV_BUSY)) {
+		conv_input_busy(w, cn, b, i);
 		return;
 	}
 	if (e == CONV_IN)
 		conv_work_standing(w, cn);
-	while ((m = pktq_pop(q)) != NULL) {
+	for (; i != GROUP_END; i = b->next[i]) {
 		if (e == CONV_IN)
-			conv_deliver(w, cn, m);
+			conv_deliver(w, cn, b->m[i]);
 		else
-			conv_again(w, m);
+			conv_again(w, b->m[i]);
 	}
 	if (e == CONV_IN)
 		conv_leave(w, cn);
@@ -79,7 +112,7 @@ conv_input_one(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
 	const struct key48 *k = &p->key;
-	struct pktq q = {NULL};
+	struct burst b = {.m = &m};
 	struct node *n;
 
 	ipht_look_burst(w->convs->ipht, &k, &p->hash, 1, &n);
@@ -87,8 +120,8 @@ conv_input_one(struct worker *w, struct rte_mbuf *m)
 		conv_miss(w, m);
 		return;
 	}
-	pktq_push(&q, m);
-	conv_input_group(w, (struct conv_node *)n, &q);
+	b.next[0] = GROUP_END;
+	conv_input_group(w, (struct conv_node *)n, &b, 0);
 }
 
 /*
@@ -107,34 +140,56 @@ conv_run_again(struct worker *w)
 	}
 }
 
+/** Packets that belong to a node that was found go to its group; @return how many do not, the first ones of missed */
+static unsigned
+conv_group(const struct conv_table *ct, struct burst *b, struct node *const *nodes, unsigned n,
+	struct rte_mbuf **missed)
+{
+	unsigned nmissed = 0;
+
+	b->ngroups = 0;
+	memset(b->slot, 0, sizeof(b->slot));
+	for (unsigned i = 0; i < n; i++) {
+		struct conv_node *cn = (struct conv_node *)nodes[i];
+		struct group *g;
+
+		if (unlikely(cn == NULL)) {
+			missed[nmissed++] = b->m[i];
+			continue;
+		}
+		node_prefetch(&ct->slab[NODE_CONV], cn, ct->lines[pkt_of(b->m[i])->kind]);
+		g = group_of(b, cn, (uint8_t)i);
+		b->next[g->last] = (uint8_t)i;
+		b->next[i] = GROUP_END;
+		g->last = (uint8_t)i;
+	}
+	return nmissed;
+}
+
 static void
 conv_input_some(struct worker *w, struct rte_mbuf **m, unsigned n)
 {
 	const struct key48 *keys[WORKER_BURST];
 	uint32_t hashes[WORKER_BURST];
 	struct node *nodes[WORKER_BURST];
-	struct groups gs = {.n = 0};
-	struct pktq missed = {NULL};
-	struct rte_mbuf *one;
+	struct rte_mbuf *missed[WORKER_BURST];
+	struct burst b;
+	unsigned nmissed, i = 0;
 
 	if (n == 0)
 		return;
-	for (unsigned i = 0; i < n; i++) {
+	do {
 		keys[i] = &pkt_of(m[i])->key;
 		hashes[i] = pkt_of(m[i])->hash;
-	}
+	} while (++i < n);
 	ipht_look_burst(w->convs->ipht, keys, hashes, n, nodes);
-	for (unsigned i = 0; i < n; i++) {
-		if (nodes[i] != NULL)
-			pktq_push(&group_of(&gs, (struct conv_node *)nodes[i])->q, m[i]);
-		else
-			pktq_push(&missed, m[i]);
-	}
-	for (unsigned i = 0; i < gs.n; i++)
-		conv_input_group(w, gs.g[i].cn, &gs.g[i].q);
+	b.m = m;
+	nmissed = conv_group(w->convs, &b, nodes, n, missed);
+	for (i = 0; i < b.ngroups; i++)
+		conv_input_group(w, b.group[i].cn, &b, b.group[i].first);
 	/* One by one: an earlier one may make the node that a later one belongs to. */
-	while ((one = pktq_pop(&missed)) != NULL)
-		conv_input_one(w, one);
+	for (i = 0; i < nmissed; i++)
+		conv_input_one(w, missed[i]);
 	conv_run_again(w);
 }
 

@@ -54,6 +54,7 @@ struct proto {
 	const char *name;
 	uint8_t number; /* IPPROTO_* */
 	uint32_t size; /* bytes of a conversation, struct conv included */
+	uint32_t lines; /* what of that most packets need: see conv_lines_set */
 
 	/** A packet for the conversation (kind PKT_TCP or PKT_UDP). Consumes m in all cases. */
 	void (*iput)(struct worker *w, struct conv *c, struct rte_mbuf *m);
@@ -127,15 +128,17 @@ struct conv_status {
 /** A conversation: what all protocols share. Protocols put their own state behind it. */
 struct conv {
 	struct conv_node cn;
+	uint64_t svc[CONV_SVC_BYTES / 8];
+	uint32_t born_ms;
+	uint32_t active_ms; /* last packet in or out */
+	/* The third cache line: what every packet needs; the protocol goes on with it. */
 	const struct proto *proto;
 	struct listener
 		*listener; /* whose configuration it has; counted, see listener.h. NULL: none */
 	const struct service *service;
-	uint64_t svc[CONV_SVC_BYTES / 8];
 	struct path path;
-	uint32_t born_ms;
-	uint32_t active_ms; /* last packet in or out */
 };
+_Static_assert(offsetof(struct conv, proto) == 128, "on a line of its own");
 
 /** A service: what is done with conversations. All pointers but name and recv (or datagram) may be NULL. */
 struct service {
@@ -167,6 +170,10 @@ struct service {
 
 	/** Trouble that ends nothing. Of an active open it may come before connected. Without it they are only counted. */
 	void (*trouble)(struct worker *w, struct conv *c, enum conv_trouble what, unsigned detail);
+
+	/** UDP: a datagram, trimmed to its payload, for a service that takes each at once and never leaves one unread: then none is
+	 * queued and recv is not called. Consumes m. */
+	void (*take)(struct worker *w, struct conv *c, struct rte_mbuf *m);
 
 	/** UDP listeners with one conversation for all peers: a datagram, whole, with its peer in pkt->key.
 	 * Not inside anything; runs on many workers at once. Consumes m. Answer with udp_reply. */

@@ -61,7 +61,7 @@ icmp_advice(struct worker *w, struct rte_mbuf *m, uint16_t off, uint8_t proto)
 	p->icmp.seq = ip_get32(h + 4);
 	p->data_off = off;
 	p->data_len = 8;
-	ip_key_done(w, p, KEY_TUPLE);
+	ip_key_done(p, KEY_TUPLE);
 	return m;
 }
 

@@ -111,7 +111,8 @@ struct rte_mbuf *ip_input_joined(struct worker *w, struct rte_mbuf *m);
 /** A cached way to a peer: where to send, from whom, how much at a time. Plain value; its owner's. */
 struct path {
 	uint32_t gen; /* of routes and addresses when it was made; 0: not made yet */
-	uint32_t neigh : 26; /* entry of the neighbour table */
+	uint32_t neigh : 25; /* entry of the neighbour table */
+	uint32_t plain : 1; /* IPv4, untagged */
 	uint32_t dscp : 6; /* of what is sent; a service may set it (RFC 9293 MUST-48), like ttl */
 	uint32_t neigh_gen; /* of that entry when it was found */
 	uint16_t mtu; /* what may be sent in one packet, IP header included */

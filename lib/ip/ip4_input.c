@@ -15,17 +15,6 @@
 
 #define IP4_OK       DROP_MAX /* no reason to drop */
 
-/* The header's checksum, if the port has not looked at it. */
-static inline bool
-ip4_cksum_ok(const struct ip_ifc *ifc, const struct rte_mbuf *m, const struct rte_ipv4_hdr *h,
-	uint32_t hlen)
-{
-	if (ifc->off.rx_ip_cksum &&
-		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
-		return true;
-	return ip_cksum_fold(ip_cksum_words((const uint8_t *)h, hlen / 4)) == 0xffff;
-}
-
 /* Lengths, version and checksum; the whole header is contiguous afterwards. *m may change, and is
  * NULL if it was dropped on the way. */
 static enum drop_reason
@@ -139,7 +128,7 @@ ip4_fragment(struct worker *w, struct rte_mbuf *m, const struct rte_ipv4_hdr *h)
 	p->key.k.rport_be = h->packet_id;
 	p->key.k.lport_be = 0;
 	p->key.k.proto = h->next_proto_id;
-	ip_key_done(w, p, KEY_FRAGMENT);
+	ip_key_done(p, KEY_FRAGMENT);
 	return m;
 }
 
@@ -158,58 +147,6 @@ ip4_deliver(struct worker *w, struct rte_mbuf *m, uint8_t proto)
 		drop(w, m, DROP_IP_PROTO);
 		return NULL;
 	}
-}
-
-/**
- * Nearly every packet is like this: TCP or UDP in one buffer of ours, untagged, without options, whole, from a host to
- * the address that we were first given on this link. Then all of the above is a few looks at a few words, and its pkt is
- * filled in. Of any other nothing has changed: ip4_input knows what is the matter, if anything is.
- */
-bool
-ip4_plain(struct worker *w, unsigned i, struct rte_mbuf *m)
-{
-	const struct ip_ifc *ifc = &w->ip->ifcs[i];
-	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)(eth + IP_ETH_LEN);
-	uint32_t total, src, top;
-	struct pkt *p;
-
-	if (ifc->plain == NULL || m->pool != w->mp || m->data_len < IP_ETH_LEN + sizeof(*h) + 8 ||
-		(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 ||
-		memcmp(eth, &ifc->mac, 6) != 0 || ip_get16(eth + 12) != RTE_ETHER_TYPE_IPV4 ||
-		h->version_ihl != 0x45)
-		return false;
-	total = rte_be_to_cpu_16(h->total_length);
-	src = rte_be_to_cpu_32(h->src_addr);
-	top = src >> 24;
-	if (m->nb_segs != 1 || total < sizeof(*h) + 8 ||
-		total > m->data_len - (unsigned)IP_ETH_LEN ||
-		(h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) !=
-			0 ||
-		(h->next_proto_id != IPPROTO_TCP && h->next_proto_id != IPPROTO_UDP) ||
-		memcmp(&h->dst_addr, ifc->plain->addr + 12, 4) != 0 || top == 0 || top == 127 ||
-		top >= 224 || ip4_is_broadcast(ifc, h->src_addr))
-		return false;
-	/* Relaxed: see ip_addr_usable. */
-	if (atomic_load_explicit(&ifc->plain->state, memory_order_relaxed) != IP_ADDR_PREFERRED ||
-		!ip4_cksum_ok(ifc, m, h, sizeof(*h)))
-		return false;
-	p = pkt_of(m);
-	ip_map_v4(p->key.k.raddr, h->src_addr);
-	if (ip_addr_find(w->ip, p->key.k.raddr, i) != NULL)
-		return false;
-	ip_map_v4(p->key.k.laddr, h->dst_addr);
-	p->next = NULL;
-	p->kind = PKT_KINDS;
-	p->flags = (h->type_of_service & 3) == 3 ? PKT_CE : 0;
-	p->ifc = (uint8_t)i;
-	p->ttl = h->time_to_live;
-	p->tos = h->type_of_service;
-	p->l3_off = IP_ETH_LEN;
-	p->l4_off = IP_ETH_LEN + sizeof(*h);
-	m->data_len = (uint16_t)(IP_ETH_LEN + total);
-	m->pkt_len = m->data_len;
-	return true;
 }
 
 struct rte_mbuf *

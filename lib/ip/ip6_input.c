@@ -211,7 +211,7 @@ ip6_fragment(struct worker *w, struct ip6_walk *k)
 		memcpy(&p->key.k.lport_be, ip6_at(k) + 6, 2);
 		/* Pieces may name different next headers; only the first one's counts. */
 		p->key.k.proto = IPPROTO_FRAGMENT;
-		ip_key_done(w, p, KEY_FRAGMENT);
+		ip_key_done(p, KEY_FRAGMENT);
 		k->up = true;
 	}
 }

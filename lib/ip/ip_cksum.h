@@ -12,10 +12,13 @@
 static inline uint16_t
 ip_cksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	uint32_t half;
+
+	/* Twice: add the halves, with the carry around, in the upper half. */
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 static inline uint64_t
@@ -92,4 +95,22 @@ ip_cksum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint16_t sum
 		len -= n;
 	}
 	return ip_cksum_fold(total);
+}
+
+/* The header's checksum, if the port has not looked at it. */
+static inline bool
+ip4_cksum_ok(const struct ip_ifc *ifc, const struct rte_mbuf *m, const struct rte_ipv4_hdr *h,
+	uint32_t hlen)
+{
+	if (ifc->off.rx_ip_cksum &&
+		(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		return true;
+	return ip_cksum_fold(ip_cksum_words((const uint8_t *)h, hlen / 4)) == 0xffff;
+}
+
+/** As ip_cksum_pseudo, of IPv4 addresses. */
+static inline uint64_t
+ip4_cksum_pseudo(uint32_t src_be, uint32_t dst_be, uint8_t proto, uint32_t len)
+{
+	return (uint64_t)src_be + dst_be + rte_cpu_to_be_32((uint32_t)proto << 16 | len);
 }

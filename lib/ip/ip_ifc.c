@@ -120,13 +120,12 @@ ip_ifc_add(struct ip *ip, const struct ip_ifc_conf *conf)
 	memset(ifc, 0, sizeof(*ifc));
 	(void)snprintf(ifc->name, sizeof(ifc->name), "%s", conf->name);
 	rte_ether_addr_copy(&conf->mac, &ifc->mac);
-	memcpy(ifc->eth_plain, &conf->mac, 6);
-	ip_put16(ifc->eth_plain + 6, RTE_ETHER_TYPE_IPV4);
 	ifc->mtu = conf->mtu;
 	atomic_init(&ifc->mtu6, conf->mtu);
 	ifc->vlan = conf->vlan;
 	ifc->l2_len = IP_ETH_LEN + (conf->vlan != 0 ? IP_VLAN_LEN : 0);
 	ifc->off = conf->off;
+	ip_plain_init(ifc);
 	ifc->accept_ra = conf->accept_ra;
 	atomic_init(&ifc->up, true);
 	rte_spinlock_init(&ifc->router.lock);
@@ -177,8 +176,7 @@ ip_address_add(struct ip *ip, unsigned ifc, const uint8_t addr[16], uint8_t pref
 	if (err != 0)
 		return err;
 	f->naddrs++;
-	if (ip_v4(addr) && f->plain == NULL && f->vlan == 0)
-		f->plain = a;
+	ip_plain_address(f, a);
 	ip_ours_add(ip, a);
 	ip_subnet_add(f, a);
 	ip_changed(ip);

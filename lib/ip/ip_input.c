@@ -50,15 +50,13 @@ ip_link_header(struct worker *w, struct rte_mbuf *m, const struct ip_ifc *ifc, u
 	return m;
 }
 
-static struct rte_mbuf *
+static __rte_noinline struct rte_mbuf *
 ip_input_frame(struct worker *w, unsigned i, struct rte_mbuf *m)
 {
 	const struct ip_ifc *ifc = &w->ip->ifcs[i];
 	const struct rte_ether_addr *dst;
 	uint16_t type;
 
-	if (likely(ip4_plain(w, i, m)))
-		return ip_l4_input(w, m, rte_pktmbuf_mtod(m, const uint8_t *)[IP_ETH_LEN + 9]);
 	m = ip_adopt(w, m);
 	if (m == NULL)
 		return NULL;
@@ -91,6 +89,24 @@ ip_input_frame(struct worker *w, unsigned i, struct rte_mbuf *m)
 	return NULL;
 }
 
+/* All at once, and not before the keys have left the store buffer. */
+static void
+ip_hash_burst(const struct ip *ip, struct rte_mbuf **m, unsigned n)
+{
+	const struct key *keys[WORKER_BURST];
+	uint32_t hashes[WORKER_BURST];
+	unsigned i = 0;
+
+	if (n == 0)
+		return;
+	do
+		keys[i] = &pkt_of(m[i])->key.k;
+	while (++i < n);
+	key_hash_burst(&ip->secret, keys, n, hashes);
+	for (i = 0; i < n; i++)
+		pkt_of(m[i])->hash = hashes[i];
+}
+
 unsigned
 ip_input_burst(
 	struct worker *w, unsigned ifc, struct rte_mbuf **m, unsigned n, struct rte_mbuf **ret_m)
@@ -102,15 +118,17 @@ ip_input_burst(
 	for (unsigned i = 0; i < RTE_MIN(n, (unsigned)IP_PREFETCH); i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *up;
+		struct rte_mbuf *up = m[i];
 
 		if (i + IP_PREFETCH < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + IP_PREFETCH], void *));
 		bytes += m[i]->pkt_len;
-		up = ip_input_frame(w, ifc, m[i]);
+		if (unlikely(!ip_plain_input(w, ifc, up)))
+			up = ip_input_frame(w, ifc, up);
 		if (up != NULL)
 			ret_m[out++] = up;
 	}
+	ip_hash_burst(w->ip, ret_m, out);
 	w->c.received += n;
 	ip_add(&c->rx_packets, n);
 	ip_add(&c->rx_bytes, bytes);
@@ -226,6 +244,6 @@ ip_l4_input(struct worker *w, struct rte_mbuf *m, uint8_t proto)
 	if (m == NULL)
 		return NULL;
 	pkt_of(m)->key.k.proto = proto;
-	ip_key_done(w, pkt_of(m), KEY_TUPLE);
+	ip_key_done(pkt_of(m), KEY_TUPLE);
 	return m;
 }

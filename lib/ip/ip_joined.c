@@ -69,5 +69,8 @@ ip_input_joined(struct worker *w, struct rte_mbuf *m)
 	p->next = NULL;
 	p->flags = (p->flags & (PKT_GROUP | PKT_CE)) | PKT_JOINED;
 	p->kind = PKT_KINDS;
-	return v6 ? ip6_input(w, m) : ip4_input(w, m);
+	m = v6 ? ip6_input(w, m) : ip4_input(w, m);
+	if (m != NULL)
+		pkt_of(m)->hash = key_hash(&w->ip->secret, &pkt_of(m)->key.k);
+	return m;
 }

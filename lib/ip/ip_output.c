@@ -83,68 +83,84 @@ ip_l4_cksum(struct worker *w, const struct ip_out *o, struct rte_mbuf **m, bool 
 	return 0;
 }
 
+static inline uint8_t
+ip_path_ttl(const struct path *p)
+{
+	return p->ttl != 0 ? p->ttl : IP_TTL_DEFAULT;
+}
+
 static uint8_t
 ip_ttl(const struct ip_out *o)
 {
-	if (o->tx->ttl != 0)
-		return o->tx->ttl;
-	return o->p->ttl != 0 ? o->p->ttl : IP_TTL_DEFAULT;
+	return o->tx->ttl != 0 ? o->tx->ttl : ip_path_ttl(o->p);
 }
 
 /* The message's own bits, ECN among them, under what the conversation asks for (RFC 9293 MUST-48). */
-static uint32_t
-ip_tos(const struct ip_out *o)
+static inline uint8_t
+ip_tos(const struct ip_tx *tx, const struct path *p)
 {
-	return o->tx->tos | o->p->dscp << 2;
+	return (uint8_t)(tx->tos | p->dscp << 2);
 }
 
-/* 16 random bits; four at a time are drawn. */
-static uint16_t
-ip_random_id(struct worker *w)
-{
-	struct ip_worker *self = ip_self(w);
+/* What of an IPv4 header is not an address. */
+struct ip4_words {
+	uint32_t len, id, ttl; /* as they lie in it */
+};
 
-	if (self->ids == 0)
-		self->ids = worker_random(w);
-	self->ids >>= 16;
-	return (uint16_t)self->ids;
-}
-
+/* Summed in registers: to read back what was just written in pieces would take longer. */
 static __rte_always_inline void
+ip4_put(uint8_t *h, struct ip4_words v, uint32_t src, uint32_t dst, bool offload)
+{
+	if (!offload) {
+		uint16_t sum = (uint16_t)~ip_cksum_fold((uint64_t)v.len + v.id + v.ttl + src + dst);
+
+		v.ttl |= rte_cpu_to_be_32(rte_be_to_cpu_16(sum));
+	}
+	memcpy(h, &v.len, 4);
+	memcpy(h + 4, &v.id, 4);
+	memcpy(h + 8, &v.ttl, 4);
+	memcpy(h + 12, &src, 4);
+	memcpy(h + 16, &dst, 4);
+}
+
+static inline uint32_t
+ip4_len_word(uint8_t tos, uint32_t payload)
+{
+	return rte_cpu_to_be_32(UINT32_C(0x45) << 24 | (uint32_t)tos << 16 |
+		(uint32_t)(sizeof(struct rte_ipv4_hdr) + payload));
+}
+
+/* A router may fragment it, if not for DF; with that it needs no number (RFC 6864 section 4.1). */
+static inline uint32_t
+ip4_id_word(struct worker *w, bool df)
+{
+	return df ? RTE_BE32(RTE_IPV4_HDR_DF_FLAG)
+		  : rte_cpu_to_be_32((uint32_t)worker_random16(w) << 16);
+}
+
+static inline uint32_t
+ip4_ttl_word(uint8_t ttl, uint8_t proto)
+{
+	return rte_cpu_to_be_32((uint32_t)ttl << 24 | (uint32_t)proto << 16);
+}
+
+static void
 ip4_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
-	uint8_t *h = rte_pktmbuf_mtod_offset(m, uint8_t *, o->ifc->l2_len);
-	uint32_t len_word, id_word, ttl_word, src, dst;
-	uint16_t frag = o->tx->df ? RTE_IPV4_HDR_DF_FLAG : 0, id = 0;
+	struct ip4_words v = {
+		.len = ip4_len_word(ip_tos(o->tx, o->p), payload),
+		.ttl = ip4_ttl_word(ip_ttl(o), o->tx->proto),
+	};
 
-	if (part != NULL) {
-		frag = (uint16_t)(part->offset / 8) | (part->more ? RTE_IPV4_HDR_MF_FLAG : 0);
-		id = (uint16_t)part->id;
-	} else if (!o->tx->df) {
-		/* A router may fragment it; a packet with DF needs none (RFC 6864 section 4.1). */
-		id = ip_random_id(w);
-	}
-	/* Summed in registers: to read back what was just written in pieces would take longer. */
-	len_word = rte_cpu_to_be_32(UINT32_C(0x45) << 24 | ip_tos(o) << 16 | (20u + payload));
-	id_word = rte_cpu_to_be_32((uint32_t)id << 16 | frag);
-	ttl_word = rte_cpu_to_be_32((uint32_t)ip_ttl(o) << 24 | (uint32_t)o->tx->proto << 16);
-	src = key_v4_be(o->k->laddr);
-	dst = key_v4_be(o->k->raddr);
-	m->ol_flags |= RTE_MBUF_F_TX_IPV4;
-	if (o->ifc->off.tx_ip_cksum) {
-		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	} else {
-		uint16_t sum = (uint16_t)~ip_cksum_fold(
-			(uint64_t)len_word + id_word + ttl_word + src + dst);
-
-		ttl_word |= rte_cpu_to_be_32(rte_be_to_cpu_16(sum));
-	}
-	memcpy(h, &len_word, 4);
-	memcpy(h + 4, &id_word, 4);
-	memcpy(h + 8, &ttl_word, 4);
-	memcpy(h + 12, &src, 4);
-	memcpy(h + 16, &dst, 4);
+	if (part != NULL)
+		v.id = rte_cpu_to_be_32((part->id & 0xffff) << 16 |
+			(part->more ? RTE_IPV4_HDR_MF_FLAG : 0) | part->offset / 8);
+	else
+		v.id = ip4_id_word(w, o->tx->df);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | (o->ifc->off.tx_ip_cksum ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+	ip4_put(rte_pktmbuf_mtod_offset(m, uint8_t *, o->ifc->l2_len), v, key_v4_be(o->k->laddr),
+		key_v4_be(o->k->raddr), o->ifc->off.tx_ip_cksum);
 }
 
 static void
@@ -153,7 +169,7 @@ ip6_header(const struct ip_out *o, struct rte_mbuf *m, uint16_t payload, const s
 	struct rte_ipv6_hdr *h = rte_pktmbuf_mtod_offset(m, void *, o->ifc->l2_len);
 	uint8_t *f = (uint8_t *)(h + 1);
 
-	h->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | ip_tos(o) << 20);
+	h->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | ip_tos(o->tx, o->p) << 20);
 	h->payload_len = rte_cpu_to_be_16((uint16_t)(payload + (part != NULL ? 8 : 0)));
 	h->proto = part != NULL ? IPPROTO_FRAGMENT : o->tx->proto;
 	h->hop_limits = ip_ttl(o);
@@ -190,6 +206,7 @@ ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 {
 	struct ip_hop hop;
 	struct rte_mbuf *one = m;
+	uint64_t word;
 
 	if (m->nb_segs > 1 && !o->ifc->off.multi_segs) {
 		uint64_t flags = m->ol_flags;
@@ -202,7 +219,9 @@ ip_send(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 		}
 		one->ol_flags = flags;
 	}
-	if (likely(neigh_known(w, o->p, rte_pktmbuf_mtod(one, struct rte_ether_addr *)))) {
+	word = neigh_known(w, o->p);
+	if (likely(word != 0)) {
+		neigh_put_mac(rte_pktmbuf_mtod(one, uint8_t *), word);
 		worker_tx(w, o->p->ifc, one);
 		return 0;
 	}
@@ -253,9 +272,30 @@ ip_output_whole(struct worker *w, const struct ip_out *o, struct rte_mbuf *m)
 	return ip_send(w, o, h);
 }
 
+/* The transport checksum of a plain packet, or what a port wants there that does the rest. */
+static __rte_always_inline uint16_t
+ip4_plain_l4_cksum(
+	const struct rte_mbuf *m, uint32_t src, uint32_t dst, uint8_t proto, bool offload)
+{
+	uint16_t sum = ip_cksum_fold(ip4_cksum_pseudo(src, dst, proto, m->pkt_len));
+
+	if (offload)
+		return sum;
+	sum = (uint16_t)~ip_cksum_mbuf(m, 0, m->pkt_len, sum);
+	/* RFC 768: zero means "none", so it is sent as its other form. */
+	return sum == 0 && proto == IPPROTO_UDP ? 0xffff : sum;
+}
+
+/* One buffer, or the first of several, that is ours alone and has so much room in front. */
+static inline bool
+ip_plain_buffer(const struct rte_mbuf *m, uint16_t front, bool multi_segs)
+{
+	return ip_exclusive(m) && m->data_off >= front && (m->nb_segs == 1 || multi_segs);
+}
+
 /**
- * Nearly every packet is like this: by IPv4, untagged, small enough, with room in front of it that is its own, to a
- * neighbour that is known. Then all of the above is a few stores. The path is made.
+ * Nearly every packet is like this: TCP or UDP over IPv4, untagged, small enough, with room in front of it that is its own, to a
+ * neighbour that is known. Then all of the above is a few stores. The path stands.
  * @return false: it is not like that; nothing was done
  */
 static __rte_always_inline bool
@@ -263,26 +303,40 @@ ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct r
 	const struct ip_tx *tx)
 {
 	const uint16_t front = IP_ETH_LEN + sizeof(struct rte_ipv4_hdr);
-	struct ip_out o = {.k = k, .tx = tx, .ifc = &w->ip->ifcs[p->ifc], .p = p, .v4 = true};
-	uint32_t payload = m->pkt_len;
-	struct rte_ether_addr dst;
-	uint8_t *eth;
+	const struct ip_ifc *ifc = &w->ip->ifcs[p->ifc];
+	const uint8_t proto = tx->proto;
+	uint32_t payload = m->pkt_len, src, dst;
+	uint64_t to, flags;
+	uint8_t *l4, *l3;
+	uint16_t sum;
 
-	if (payload + sizeof(struct rte_ipv4_hdr) > p->mtu || !key_is_v4(k) || o.ifc->vlan != 0 ||
-		tx->cksum_off < 0 || !ip_exclusive(m) || rte_pktmbuf_headroom(m) < front ||
-		m->data_len < ip_l4_front(tx) || (m->nb_segs > 1 && !o.ifc->off.multi_segs) ||
-		!neigh_known(w, p, &dst))
+	if (!p->plain || payload + sizeof(struct rte_ipv4_hdr) > p->mtu ||
+		(proto != IPPROTO_TCP && proto != IPPROTO_UDP) || tx->ttl != 0 ||
+		m->data_len < tx->l4_len || !ip_plain_buffer(m, front, ifc->off.multi_segs))
 		return false;
-	ip_l4_cksum_put(&o, m, true);
+	to = neigh_known(w, p);
+	if (unlikely(to == 0))
+		return false;
+	src = key_v4_be(k->laddr);
+	dst = key_v4_be(k->raddr);
+	flags = ifc->plain.tx_flags[proto == IPPROTO_TCP];
+	sum = ip4_plain_l4_cksum(m, src, dst, proto, (flags & RTE_MBUF_F_TX_L4_MASK) != 0);
+	l4 = rte_pktmbuf_mtod(m, uint8_t *);
+	memcpy(l4 + tx->cksum_off, &sum, 2);
+	m->ol_flags = flags;
 	m->data_off -= front;
 	m->data_len += front;
-	m->pkt_len += front;
+	m->pkt_len = payload + front;
 	m->tx_offload = rte_mbuf_tx_offload(
 		IP_ETH_LEN, sizeof(struct rte_ipv4_hdr), tx->l4_len, 0, 0, 0, 0);
-	eth = rte_pktmbuf_mtod(m, uint8_t *);
-	memcpy(eth, &dst, 6);
-	memcpy(eth + 6, &o.ifc->eth_plain, 8);
-	ip4_header(w, &o, m, (uint16_t)payload, NULL);
+	l3 = l4 - sizeof(struct rte_ipv4_hdr);
+	to >>= 16;
+	memcpy(l3 - IP_ETH_LEN, &to, 8); /* the last two are written anew: */
+	memcpy(l3 - 8, ifc->plain.eth, 8);
+	ip4_put(l3,
+		(struct ip4_words){ip4_len_word(ip_tos(tx, p), payload), ip4_id_word(w, tx->df),
+			ip4_ttl_word(ip_path_ttl(p), proto)},
+		src, dst, (flags & RTE_MBUF_F_TX_IP_CKSUM) != 0);
 	worker_tx(w, p->ifc, m);
 	return true;
 }

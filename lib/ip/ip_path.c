@@ -38,6 +38,7 @@ ip_path(struct worker *w, const struct key *k, struct path *p)
 	if (p->gen == 0 || p->ifc != hop.ifc || p->mtu > mtu)
 		p->mtu = mtu;
 	p->ifc = hop.ifc;
+	p->plain = key_is_v4(k) && ip->ifcs[hop.ifc].vlan == 0;
 	p->neigh = neigh_find(ip, hop.ifc, hop.addr, &p->neigh_gen);
 	p->gen = gen;
 	return 0;

@@ -92,7 +92,6 @@ struct ip_ifc_count {
 
 struct ip_worker {
 	struct ip_bucket errors, echoes;
-	uint64_t ids; /* random bits for identifications */
 	_Atomic uint64_t stat[IP_STAT_MAX];
 	struct ip_ifc_count ifc[WORKER_IFC_MAX];
 	struct ip_bucket peers[IP_PEERS];
@@ -123,15 +122,28 @@ struct ip_router {
 	rte_spinlock_t lock;
 };
 
+/*
+ * What plain packets have in common (ip_plain.c, ip_output.c), as it lies in the frame; 0 where they differ.
+ * On its own line: read for every packet, and not written.
+ */
+struct ip_plain {
+	uint64_t dst; /* bytes 0-7: our MAC */
+	uint32_t type; /* bytes 12-15: IPv4, no options */
+	uint32_t to_be; /* the destination's address, */
+	const struct ip_addr *addr; /* .. our first of IPv4; NULL: no packet is plain */
+	uint64_t rx_flags; /* ol_flags if the port has found both checksums right */
+	uint8_t eth[8]; /* on the way out, bytes 6-13: our MAC, IPv4 */
+	uint64_t tx_flags[2]; /* .. ol_flags: [0] of UDP, [1] of TCP */
+} __rte_cache_aligned;
+
 struct ip_ifc {
+	struct ip_plain plain;
 	char name[32];
 	struct rte_ether_addr mac;
 	uint16_t mtu;
 	_Atomic uint16_t mtu6; /* of IPv6: mtu, or less if a router says so */
 	uint16_t vlan;
 	uint16_t l2_len; /* 14, or 18 with a tag */
-	uint8_t eth_plain
-		[8]; /* mac, and IPv4's type: what of the link header is the same for all, without a tag */
 	struct ip_offloads off;
 	bool accept_ra;
 	_Atomic bool up;
@@ -139,8 +151,6 @@ struct ip_ifc {
 	bool announced; /* for the first time; tick_lock */
 	unsigned naddrs;
 	struct ip_addr addrs[IP_IFC_ADDRS];
-	const struct ip_addr *
-		plain; /* the first of IPv4, if there is no tag: most packets are for it (ip4_plain) */
 	unsigned nsubnets; /* IPv4, of those that have a broadcast address */
 	struct {
 		uint32_t first_be, last_be;
@@ -157,7 +167,7 @@ struct ip_hop {
 };
 
 #define NEIGH_WAYS    16
-#define NEIGH_NONE    0x03ffffffu /* what struct path has room for */
+#define NEIGH_NONE    0x01ffffffu /* what struct path has room for */
 #define NEIGH_USED_MS 1000 /* an entry knows when it was last used: to so much */
 
 enum neigh_state {
@@ -374,6 +384,10 @@ const struct ip_addr *ip_ifc_source(const struct ip_ifc *ifc, const uint8_t peer
 unsigned ip_common_bits(const uint8_t a[16], const uint8_t b[16]);
 bool ip_on_link(const struct ip_ifc *ifc, const uint8_t addr[16]);
 
+/* ip_plain.c */
+void ip_plain_init(struct ip_ifc *ifc);
+void ip_plain_address(struct ip_ifc *ifc, const struct ip_addr *a);
+
 /* ip_route.c */
 int ip_route_init(struct ip *ip, int socket_id);
 void ip_route_fini(struct ip *ip);
@@ -399,7 +413,7 @@ ip_pull(struct worker *w, struct rte_mbuf *m, uint16_t len)
 }
 
 /* Inputs: each consumes m, or gives it (or what took its place) back to be handed up. */
-bool ip4_plain(struct worker *w, unsigned ifc, struct rte_mbuf *m);
+bool ip_plain_input(struct worker *w, unsigned ifc, struct rte_mbuf *m);
 struct rte_mbuf *ip4_input(struct worker *w, struct rte_mbuf *m);
 struct rte_mbuf *ip6_input(struct worker *w, struct rte_mbuf *m);
 struct rte_mbuf *ip_l4_input(struct worker *w, struct rte_mbuf *m, uint8_t proto);
@@ -422,10 +436,10 @@ ip_map_v4(uint8_t addr[16], uint32_t v4_be)
 	memcpy(addr + 8, &words[1], 8);
 }
 
-/* Complete the key of a packet whose addresses, ports and protocol stand in it: kind, zone, hash.
+/* Complete the key of a packet whose addresses, ports and protocol stand in it: kind and zone.
  * The last 8 bytes are written as one word, since that is how they are read next. */
 static inline void
-ip_key_done(struct worker *w, struct pkt *p, enum key_kind kind)
+ip_key_done(struct pkt *p, enum key_kind kind)
 {
 	struct key *k = &p->key.k;
 	uint64_t tail = (uint64_t)rte_be_to_cpu_16(k->rport_be) << 48 |
@@ -435,7 +449,6 @@ ip_key_done(struct worker *w, struct pkt *p, enum key_kind kind)
 	tail = rte_cpu_to_be_64(tail);
 	memcpy(&k->rport_be, &tail, 8);
 	p->key.pad = 0;
-	p->hash = key_hash(&w->ip->secret, k);
 }
 
 /* icmp.c */
@@ -472,25 +485,33 @@ void neigh_learn(struct worker *w, unsigned ifc, const uint8_t addr[16],
 int neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct rte_mbuf *m);
 void neigh_used(struct worker *w, struct neigh *e, uint32_t gen, uint64_t word);
 
-/* Who the neighbour is that the path remembers. False: it is not (or no longer) known. */
-static inline bool
-neigh_known(struct worker *w, const struct path *p, struct rte_ether_addr *ret_mac)
+/* The word of the neighbour that the path remembers, with its MAC; 0: it is not (or no longer) known. */
+static inline uint64_t
+neigh_known(struct worker *w, const struct path *p)
 {
-	struct neigh *e = &w->ip->neigh.entries[p->neigh == NEIGH_NONE ? 0 : p->neigh];
+	uint32_t at = p->neigh;
+	struct neigh *e = &w->ip->neigh.entries[at == NEIGH_NONE ? 0 : at];
 	/* Acquire twice: gen, then word, then gen again; see the top of neigh.c. */
 	uint32_t gen = atomic_load_explicit(&e->gen, memory_order_acquire);
-	uint64_t word = atomic_load_explicit(&e->word, memory_order_acquire), mac = word >> 16;
+	uint64_t word = atomic_load_explicit(&e->word, memory_order_acquire);
 
-	if (p->neigh == NEIGH_NONE || gen != p->neigh_gen ||
-		neigh_state(word) <= NEIGH_INCOMPLETE ||
+	if (at == NEIGH_NONE || gen != p->neigh_gen || neigh_state(word) <= NEIGH_INCOMPLETE ||
 		atomic_load_explicit(&e->gen, memory_order_relaxed) != gen)
-		return false;
-	memcpy(ret_mac, &mac, sizeof(*ret_mac));
+		return 0;
 	if (unlikely(neigh_state(word) == NEIGH_STALE ||
 		    w->now_ms - atomic_load_explicit(&e->used_ms, memory_order_relaxed) >=
 			    NEIGH_USED_MS))
 		neigh_used(w, e, gen, word);
-	return true;
+	return word;
+}
+
+/* Write the MAC of a neighbour's word to the front of a frame. */
+static inline void
+neigh_put_mac(uint8_t *eth, uint64_t word)
+{
+	uint64_t mac = word >> 16;
+
+	memcpy(eth, &mac, 6);
 }
 void neigh_tick(struct worker *w);
 void neigh_link_up(struct ip *ip, unsigned ifc);

@@ -486,6 +486,7 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 	struct rte_mbuf *excess = m;
 	struct pktq lost = {NULL};
 	bool ask = false, known = false;
+	uint64_t word;
 
 	rte_spinlock_lock(&t->lock);
 	p->neigh = neigh_look(w->ip, &h, hop->ifc, hop->addr, &p->neigh_gen);
@@ -512,7 +513,9 @@ neigh_output(struct worker *w, struct path *p, const struct ip_hop *hop, struct 
 	neigh_drop_queue(w, &lost);
 	if (ask)
 		neigh_solicit(w, hop->ifc, hop->addr, NULL);
-	if (known && neigh_known(w, p, rte_pktmbuf_mtod(m, struct rte_ether_addr *))) {
+	word = known ? neigh_known(w, p) : 0;
+	if (word != 0) {
+		neigh_put_mac(rte_pktmbuf_mtod(m, uint8_t *), word);
 		worker_tx(w, p->ifc, m);
 		return 0;
 	}

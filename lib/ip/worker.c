@@ -29,6 +29,7 @@ worker_seed(struct worker *w, uint64_t seed)
 {
 	for (unsigned i = 0; i < 4; i++)
 		w->rng[i] = worker_splitmix(&seed);
+	w->rng_rest = 0;
 }
 
 uint64_t

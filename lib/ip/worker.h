@@ -62,6 +62,7 @@ struct worker {
 	uint32_t now_ms; /* now_us / 1000, wraps; for timers kept in 32 bits */
 	uint64_t now_us; /* read once per turn, never goes back */
 	uint64_t rng[4]; /* xoshiro256** state */
+	uint64_t rng_rest; /* what worker_random16 has drawn and not given away */
 	struct conv_node *in; /* the node this worker is inside of, or NULL (I7) */
 	struct seat *seat; /* lib/conv: whose wheel, lists and batches are served just now */
 
@@ -102,6 +103,16 @@ void worker_seed(struct worker *w, uint64_t seed);
 
 /** 64 random bits (xoshiro256**; Blackman, Vigna 2018). Not for secrets: see key_siphash. */
 uint64_t worker_random(struct worker *w);
+
+/** 16 random bits. */
+static inline uint16_t
+worker_random16(struct worker *w)
+{
+	if (w->rng_rest == 0)
+		w->rng_rest = worker_random(w);
+	w->rng_rest >>= 16;
+	return (uint16_t)w->rng_rest;
+}
 
 /** A name such as "tcp_window", or NULL if r is not a reason. */
 const char *drop_name(enum drop_reason r);

@@ -100,7 +100,7 @@ key_hash_portable(const struct key_secret *secret, const struct key *k)
  * two rounds make of them must be equal: no more than 2^-29 for any choice of them (Keliher, Sui: "Exact maximum expected
  * differential and linear probability for two-round AES", 2007). Whoever does not see the hash learns nothing from it.
  */
-__attribute__((target("aes,sse2"))) static uint32_t
+__attribute__((target("aes,sse2"))) static inline uint32_t
 key_hash_aes(const struct key_secret *secret, const struct key *k)
 {
 	/* Digits of pi, so that the rounds' keys differ. */
@@ -120,6 +120,14 @@ key_hash_aes(const struct key_secret *secret, const struct key *k)
 	x = _mm_aesenc_si128(_mm_aesenc_si128(_mm_aesenc_si128(x, key), key0), key1);
 	return (uint32_t)_mm_cvtsi128_si32(x);
 }
+
+__attribute__((target("aes,sse2"))) static void
+key_hash_burst_aes(
+	const struct key_secret *secret, const struct key *const keys[], unsigned n, uint32_t ret[])
+{
+	for (unsigned i = 0; i < n; i++)
+		ret[i] = key_hash_aes(secret, keys[i]);
+}
 #endif
 
 uint32_t
@@ -130,4 +138,18 @@ key_hash(const struct key_secret *secret, const struct key *k)
 		return key_hash_aes(secret, k);
 #endif
 	return key_hash_portable(secret, k);
+}
+
+void
+key_hash_burst(
+	const struct key_secret *secret, const struct key *const keys[], unsigned n, uint32_t ret[])
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("aes")) {
+		key_hash_burst_aes(secret, keys, n, ret);
+		return;
+	}
+#endif
+	for (unsigned i = 0; i < n; i++)
+		ret[i] = key_hash_portable(secret, keys[i]);
 }

@@ -93,5 +93,8 @@ uint64_t key_siphash(const struct key_secret *secret, const void *data, size_t l
  * from one kind of CPU to the next: rounds of AES where there are instructions for them, SipHash elsewhere.
  */
 uint32_t key_hash(const struct key_secret *secret, const struct key *k);
+/** key_hash of n keys. */
+void key_hash_burst(const struct key_secret *secret, const struct key *const keys[], unsigned n,
+	uint32_t ret[]);
 /** What key_hash is without AES instructions. */
 uint32_t key_hash_portable(const struct key_secret *secret, const struct key *k);

@@ -95,6 +95,8 @@ stack_make_convs(struct stack *s)
 	conv_ops_set(s->convs, NODE_FRAGMENTS, &fragments_ops);
 	conv_miss_set(s->convs, PKT_TCP, tcp_proto.miss);
 	conv_miss_set(s->convs, PKT_UDP, udp_proto.miss);
+	conv_lines_set(s->convs, PKT_TCP, tcp_proto.lines);
+	conv_lines_set(s->convs, PKT_UDP, udp_proto.lines);
 	conv_miss_set(s->convs, PKT_FRAGMENT, fragments_miss);
 	conv_miss_set(s->convs, PKT_ICMP_ERROR, stack_icmp_miss);
 	return conv_table_start(s->convs);

@@ -233,6 +233,7 @@ const struct proto tcp_proto = {
 	.name = "tcp",
 	.number = IPPROTO_TCP,
 	.size = sizeof(struct tcp_conv),
+	.lines = 0x1e,
 	.iput = tcp_iput,
 	.advise = tcp_advise,
 	.work = tcp_work,

@@ -74,6 +74,7 @@ const struct proto udp_proto = {
 	.name = "udp",
 	.number = IPPROTO_UDP,
 	.size = sizeof(struct udp_conv),
+	.lines = 0x0c,
 	.iput = udp_iput,
 	.advise = udp_advise,
 	.work = udp_work,

@@ -3,6 +3,7 @@
  *
  * Input: datagrams and ICMP errors for a conversation, and datagrams for which there is none yet.
  */
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 
@@ -43,10 +44,26 @@ udp_port_answers(uint16_t port)
 static void
 udp_trim(struct rte_mbuf *m)
 {
-	struct pkt *p = pkt_of(m);
+	uint16_t front = pkt_of(m)->data_off;
 
-	rte_pktmbuf_adj(m, p->data_off);
-	p->data_off = 0;
+	m->data_off += front;
+	m->data_len -= front;
+	m->pkt_len -= front;
+	pkt_of(m)->data_off = 0;
+}
+
+/** A datagram comes in: m is cut to its payload. l may be NULL. */
+static void
+udp_delivered(struct worker *w, struct listener *l, struct rte_mbuf *m, uint32_t bytes)
+{
+	uint64_t *stats = udp_stats(w);
+
+	udp_trim(m);
+	w->c.delivered++;
+	stats[UDP_STAT_datagrams_in]++;
+	stats[UDP_STAT_bytes_in] += bytes;
+	if (l != NULL)
+		LISTENER_ADD(w, l, bytes_in, bytes);
 }
 
 /** @see struct proto: iput */
@@ -57,18 +74,21 @@ udp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	uint32_t bytes = pkt_of(m)->data_len;
 
 	c->active_ms = uc->heard_ms = w->now_ms;
+	if (c->service->take != NULL) {
+		/* Who enters a conversation first does the work of its birth, and then brings packets. */
+		assert((uc->flags & (UDPF_BORN | UDPF_OVER)) == UDPF_BORN);
+		uc->bytes_in += bytes;
+		udp_delivered(w, c->listener, m, bytes);
+		udp_take(w, uc, m);
+		return;
+	}
 	if (uc->rcvq_n >= w->udp->conf.queue_max || uc->rcvq_bytes + bytes > UDP_QUEUE_BYTES) {
 		UDP_COUNT(w, queue_full);
 		drop(w, m, DROP_UDP_QUEUE);
 		return;
 	}
-	udp_trim(m);
-	w->c.delivered++;
-	UDP_COUNT(w, datagrams_in);
-	udp_count(w, UDP_STAT_bytes_in, bytes);
 	uc->bytes_in += bytes;
-	if (c->listener != NULL)
-		LISTENER_ADD(w, c->listener, bytes_in, bytes);
+	udp_delivered(w, c->listener, m, bytes);
 	uc->rcvq_n++;
 	uc->rcvq_bytes += bytes;
 	uc->flags |= UDPF_RECV;
@@ -157,11 +177,7 @@ udp_datagram(struct worker *w, struct listener *l, struct rte_mbuf *m)
 {
 	uint32_t bytes = pkt_of(m)->data_len;
 
-	udp_trim(m);
-	w->c.delivered++;
-	UDP_COUNT(w, datagrams_in);
-	udp_count(w, UDP_STAT_bytes_in, bytes);
-	LISTENER_ADD(w, l, bytes_in, bytes);
+	udp_delivered(w, l, m, bytes);
 	l->service->datagram(w, l, m);
 }
 

@@ -10,16 +10,12 @@
 
 #include "udp_priv.h"
 
-/** Room for the header: in m's own headroom if m is ours alone, else in a fresh mbuf in front. NULL: m is the caller's. */
-static struct rte_mbuf *
-udp_header_room(struct worker *w, struct rte_mbuf *m)
+/** Room for the header in front of m, in a fresh mbuf. NULL: m is the caller's. */
+static __rte_noinline struct rte_mbuf *
+udp_header_mbuf(struct worker *w, struct rte_mbuf *m)
 {
-	struct rte_mbuf *h;
+	struct rte_mbuf *h = ip_header_mbuf(w);
 
-	if (rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
-		rte_pktmbuf_prepend(m, UDP_HLEN) != NULL)
-		return m;
-	h = ip_header_mbuf(w);
 	if (h == NULL)
 		return NULL;
 	if (rte_pktmbuf_append(h, UDP_HLEN) == NULL || rte_pktmbuf_chain(h, m) != 0) {
@@ -29,17 +25,29 @@ udp_header_room(struct worker *w, struct rte_mbuf *m)
 	return h;
 }
 
-/** Send a datagram with payload m. p may be NULL. Consumes m. @return as struct proto's write, see udp.h */
-static int
-udp_send(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m)
+/** Room for the header: in m's own headroom if m is ours alone, else in a fresh mbuf in front. NULL: m is the caller's. */
+static inline struct rte_mbuf *
+udp_header_room(struct worker *w, struct rte_mbuf *m)
 {
-	const struct ip_tx tx = {
+	if (unlikely(rte_mbuf_refcnt_read(m) != 1 || !RTE_MBUF_DIRECT(m) || m->data_off < UDP_HLEN))
+		return udp_header_mbuf(w, m);
+	m->data_off -= UDP_HLEN;
+	m->data_len += UDP_HLEN;
+	m->pkt_len += UDP_HLEN;
+	return m;
+}
+
+/** Send a datagram with payload m. p may be NULL. Consumes m. @return as struct proto's write, see udp.h */
+static inline int
+udp_send(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m, uint32_t bytes)
+{
+	static const struct ip_tx tx = {
 		.proto = IPPROTO_UDP,
 		.l4_len = UDP_HLEN,
 		.cksum_off = offsetof(struct rte_udp_hdr, dgram_cksum),
 	};
-	uint32_t bytes = m->pkt_len;
-	struct rte_udp_hdr *h;
+	uint64_t *stats = udp_stats(w);
+	struct rte_udp_hdr h;
 	struct rte_mbuf *d;
 	int err;
 
@@ -53,16 +61,13 @@ udp_send(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf 
 		rte_pktmbuf_free(m);
 		return -ENOBUFS;
 	}
-	h = rte_pktmbuf_mtod(d, struct rte_udp_hdr *);
-	h->src_port = k->lport_be;
-	h->dst_port = k->rport_be;
-	h->dgram_len = htons((uint16_t)(UDP_HLEN + bytes));
-	h->dgram_cksum = 0;
+	h = (struct rte_udp_hdr){k->lport_be, k->rport_be, htons((uint16_t)(UDP_HLEN + bytes)), 0};
+	memcpy(rte_pktmbuf_mtod(d, void *), &h, sizeof(h));
 	err = ip_output(w, p, k, d, &tx);
 	if (err != 0)
 		return err;
-	UDP_COUNT(w, datagrams_out);
-	udp_count(w, UDP_STAT_bytes_out, bytes);
+	stats[UDP_STAT_datagrams_out]++;
+	stats[UDP_STAT_bytes_out] += bytes;
 	return 0;
 }
 
@@ -79,7 +84,7 @@ udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		return -EPIPE;
 	}
 	POINT("output_mid", &c->cn.n.word);
-	err = udp_send(w, &c->path, &c->cn.n.key, m);
+	err = udp_send(w, &c->path, &c->cn.n.key, m, bytes);
 	if (err != 0) {
 		UDP_COUNT(w, out_failed);
 		return err;
@@ -104,7 +109,7 @@ int
 udp_reply(struct worker *w, struct listener *l, const struct key *k, struct rte_mbuf *m)
 {
 	uint32_t bytes = m->pkt_len;
-	int err = udp_send(w, NULL, k, m);
+	int err = udp_send(w, NULL, k, m, bytes);
 
 	if (err == 0)
 		LISTENER_ADD(w, l, bytes_out, bytes);

@@ -67,10 +67,17 @@ struct udp {
 	struct udp_stats stats[WORKER_MAX + 1];
 };
 
+/** This worker's counters. */
+static inline uint64_t *
+udp_stats(struct worker *w)
+{
+	return w->udp->stats[w->id].v;
+}
+
 static inline void
 udp_count(struct worker *w, enum udp_stat s, uint64_t n)
 {
-	w->udp->stats[w->id].v[s] += n;
+	udp_stats(w)[s] += n;
 }
 #define UDP_COUNT(w, name) udp_count((w), UDP_STAT_##name, 1)
 
@@ -97,6 +104,7 @@ int udp_connect(struct worker *w, const struct service *s, const struct key *k, 
 /* udp_service.c */
 void udp_work(struct worker *w, struct conv *c, uint64_t bits);
 void udp_trouble(struct worker *w, struct conv *c, unsigned detail);
+void udp_take(struct worker *w, struct udp_conv *uc, struct rte_mbuf *m);
 void udp_flush(struct worker *w, struct conv *c);
 void udp_retire(struct worker *w, struct conv *c);
 struct rte_mbuf *udp_read(struct worker *w, struct conv *c);

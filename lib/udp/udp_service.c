@@ -73,6 +73,15 @@ udp_call(struct worker *w, struct udp_conv *uc, void (*f)(struct worker *w, stru
 	return udp_called(w, uc);
 }
 
+/** A datagram for a service that takes each at once. Consumes m. */
+void
+udp_take(struct worker *w, struct udp_conv *uc, struct rte_mbuf *m)
+{
+	uc->flags |= UDPF_CALLING;
+	uc->c.service->take(w, &uc->c, m);
+	udp_called(w, uc);
+}
+
 /** An ICMP error that ends nothing. A call that has not been taken yet is no business of the service. */
 void
 udp_trouble(struct worker *w, struct conv *c, unsigned detail)

@@ -35,7 +35,7 @@ PROTECTIONS = [
     Protection("looked up again", "a packet that finds its node dead has met nobody",
                [Change(ENTER, "\tif (conv_dead(cn)) {\n\t\tconv_again(w, m);\n",
                        "\tif (conv_dead(cn)) {\n\t\tw->convs->miss[pkt_of(m)->kind](w, m);\n"),
-                Change(INPUT, "\t\telse\n\t\t\tconv_again(w, m);\n", "\t\telse\n\t\t\tconv_miss(w, m);\n")], ["replace"]),
+                Change(INPUT, "\t\telse\n\t\t\tconv_again(w, b->m[i]);\n", "\t\telse\n\t\t\tconv_miss(w, b->m[i]);\n")], ["replace"]),
     Protection("table before DEAD", "a node is dead before it has left the table",
                [Change(CONV, "\tcn->position = ipht_rem(w->convs->ipht, &cn->n);\n",
                        "\tatomic_fetch_or(&cn->n.word, NODE_DEAD);\n\tcn->position = ipht_rem(w->convs->ipht, &cn->n);\n")],
@@ -170,8 +170,8 @@ PROTOCOL_LOCK = [
            "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
     Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern _Atomic int protocol_locked;\n"),
-    Change(INPUT, "\t\tif (e == CONV_IN)\n\t\t\tconv_deliver(w, cn, m);\n",
-           "\t\tif (e == CONV_IN) {\n\t\t\tconv_deliver(w, cn, m);\n\t\t\tif (q->head == NULL)\n\t\t\t\tcontinue;\n"
+    Change(INPUT, "\t\tif (e == CONV_IN)\n\t\t\tconv_deliver(w, cn, b->m[i]);\n",
+           "\t\tif (e == CONV_IN) {\n\t\t\tconv_deliver(w, cn, b->m[i]);\n\t\t\tif (b->next[i] == GROUP_END)\n\t\t\t\tcontinue;\n"
            "\t\t\tatomic_fetch_and(&cn->n.word, ~NODE_INSIDE);\n\t\t\tprotocol_locked = 0;\n"
            "\t\t\tPOINT(\"output_mid\", &cn->n.word);\n"
            "\t\t\twhile ((atomic_load(&cn->n.word) & NODE_INSIDE) != 0 || atomic_exchange(&protocol_locked, 1) != 0)\n"
