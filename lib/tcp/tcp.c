@@ -151,18 +151,16 @@ tcp_may_challenge(struct worker *w, uint32_t *at)
 
 /**
  * By what is left in the pool of payload buffers, whoever holds the others: queues, devices, or caches of
- * lcores, which nobody else can use. Looked up once per worker and ms; no line is shared for it.
+ * lcores, which nobody else can use. No line is shared for it.
  */
 enum tcp_pressure
-tcp_pressure(const struct worker *w)
+tcp_pressure_look(const struct worker *w)
 {
 	struct tcp_worker *tw = &w->tcp->workers[w->id];
 	const struct rte_mempool *mp = w->mp;
 	enum tcp_pressure was = tw->pressure;
 	uint32_t left;
 
-	if (tw->pressure_ms == w->now_ms)
-		return was;
 	tw->pressure_ms = w->now_ms;
 	left = rte_mempool_get_ops(mp->ops_index)->get_count(mp);
 	if (left >= mp->size / 2)

@@ -314,12 +314,35 @@ tcp_ts_note(struct tcp_conv *tc, const struct pkt *p)
 		tc->ts_recent = p->tcp.ts_val;
 }
 
+/**
+ * Header prediction (Jacobson 1990; RFC 7323 appendix D): the segment that is expected next, with an ACK and nothing
+ * special, passes all that is checked before its ACK is looked at.
+ */
+static inline bool
+tcp_predicted(const struct tcp_conv *tc, const struct pkt *p)
+{
+	if (tc->c.cn.state != TCP_ESTABLISHED || (p->tcp.flags & ~TCP_PSH) != TCP_ACK ||
+		p->tcp.seq != tc->rcv_nxt || p->tcp.ack - tc->snd_una > tc->snd_nxt - tc->snd_una)
+		return false;
+	if (p->data_len > 0 && tcp_rcv_wnd(tc) == 0)
+		return false;
+	return (tc->flags & TCPF_TS) == 0 ||
+		((p->tcp.opts & TCP_OPT_TS) != 0 && seq_le(tc->ts_recent, p->tcp.ts_val));
+}
+
+/** The first five steps. @return false: m is consumed */
+static bool
+tcp_check(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	return tcp_check_paws(w, tc, m) && tcp_check_seq(w, tc, m) && tcp_check_rst(w, tc, m) &&
+		tcp_check_syn(w, tc, m) && tcp_check_ack(w, tc, m);
+}
+
 /** The synchronised states, and SYN-RECEIVED of a simultaneous open. Consumes m. */
 static void
 tcp_synchronised(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
-	if (!tcp_check_paws(w, tc, m) || !tcp_check_seq(w, tc, m) || !tcp_check_rst(w, tc, m) ||
-		!tcp_check_syn(w, tc, m) || !tcp_check_ack(w, tc, m))
+	if (!tcp_predicted(tc, pkt_of(m)) && !tcp_check(w, tc, m))
 		return;
 	tcp_idle_restart(w, tc);
 	tc->c.active_ms = w->now_ms;

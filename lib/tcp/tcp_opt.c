@@ -15,31 +15,41 @@
 #define OPT_SACK_OK 4
 #define OPT_SACK    5
 #define OPT_TS      8
+/* The timestamp option as nearly all write it, and we do (RFC 7323 appendix A). */
+#define OPT_TS_WORD ((uint32_t)OPT_NOP << 24 | OPT_NOP << 16 | OPT_TS << 8 | 10)
 
-static uint16_t
+static inline uint16_t
 get16(const uint8_t *p)
 {
-	return (uint16_t)(p[0] << 8 | p[1]);
+	uint16_t v;
+
+	memcpy(&v, p, 2);
+	return ntohs(v);
 }
 
-static uint32_t
+static inline uint32_t
 get32(const uint8_t *p)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return ntohl(v);
 }
 
-static uint8_t *
+static inline uint8_t *
 put16(uint8_t *p, uint16_t v)
 {
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
+	v = htons(v);
+	memcpy(p, &v, 2);
 	return p + 2;
 }
 
-static uint8_t *
+static inline uint8_t *
 put32(uint8_t *p, uint32_t v)
 {
-	return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
+	v = htonl(v);
+	memcpy(p, &v, 4);
+	return p + 4;
 }
 
 /** One option, len bytes of it, at o; off is its place in the packet. MSS, scale and SACK-permitted count only on a SYN. */
@@ -93,6 +103,12 @@ tcp_parse(struct rte_mbuf *m)
 	p->tcp.ack = get32(h + 8);
 	p->tcp.flags = h[13];
 	p->tcp.wnd = get16(h + 14);
+	if (likely(hlen == TCP_HLEN + TCP_TS_LEN && get32(h + TCP_HLEN) == OPT_TS_WORD)) {
+		p->tcp.opts = TCP_OPT_TS;
+		p->tcp.ts_val = get32(h + TCP_HLEN + 4);
+		p->tcp.ts_ecr = get32(h + TCP_HLEN + 8);
+		return true;
+	}
 	for (at = TCP_HLEN; at < hlen && h[at] != OPT_END; at += len) {
 		if (h[at] == OPT_NOP) {
 			len = 1;
@@ -145,6 +161,21 @@ tcp_header_len(const struct tcp_out *o)
 	return len;
 }
 
+static inline uint8_t *
+tcp_put_sack(uint8_t *p, const struct tcp_out *o)
+{
+	if (likely(o->nsack == 0))
+		return p;
+	p = put16(p, OPT_NOP << 8 | OPT_NOP);
+	*p++ = OPT_SACK;
+	*p++ = (uint8_t)(2 + 8 * o->nsack);
+	for (unsigned i = 0; i < o->nsack; i++) {
+		p = put32(p, o->sack[i].start);
+		p = put32(p, o->sack[i].end);
+	}
+	return p;
+}
+
 /** Every option takes whole words: those that don't are padded in front (RFC 7323 appendix A). */
 static uint8_t *
 tcp_put_options(uint8_t *p, const struct tcp_out *o)
@@ -154,6 +185,11 @@ tcp_put_options(uint8_t *p, const struct tcp_out *o)
 	if (o->mss != 0) {
 		p = put16(p, OPT_MSS << 8 | 4);
 		p = put16(p, o->mss);
+	}
+	if (likely(o->mss == 0 && o->opts == TCP_OPT_TS)) {
+		p = put32(p, OPT_TS_WORD);
+		p = put32(p, o->ts_val);
+		return tcp_put_sack(put32(p, o->ts_ecr), o);
 	}
 	if ((o->opts & TCP_OPT_TS) != 0 || sack_ok)
 		p = sack_ok ? put16(p, OPT_SACK_OK << 8 | 2) : put16(p, OPT_NOP << 8 | OPT_NOP);
@@ -170,16 +206,7 @@ tcp_put_options(uint8_t *p, const struct tcp_out *o)
 		*p++ = 3;
 		*p++ = o->wscale;
 	}
-	if (o->nsack > 0) {
-		p = put16(p, OPT_NOP << 8 | OPT_NOP);
-		*p++ = OPT_SACK;
-		*p++ = (uint8_t)(2 + 8 * o->nsack);
-		for (unsigned i = 0; i < o->nsack; i++) {
-			p = put32(p, o->sack[i].start);
-			p = put32(p, o->sack[i].end);
-		}
-	}
-	return p;
+	return tcp_put_sack(p, o);
 }
 
 /** A fresh mbuf with the header; payload may be put behind it. NULL: no buffer (counted). */

@@ -438,7 +438,10 @@ tcp_probe(struct worker *w, struct tcp_conv *tc)
 void
 tcp_idle_restart(struct worker *w, struct tcp_conv *tc)
 {
-	if (tc->snd_una == tc->snd_nxt && tcp_idle_ms(w, tc) > tcp_rto_ms(w, tc))
+	uint32_t idle = tcp_idle_ms(w, tc);
+
+	if (unlikely(idle > tcp_rto_least(w)) && tc->snd_una == tc->snd_nxt &&
+		idle > tcp_rto_ms(w, tc))
 		tc->cwnd = RTE_MIN(tc->cwnd, tcp_initial_window(tc));
 }
 

@@ -451,6 +451,13 @@ tcp_deadline(const struct worker *w, uint32_t ms)
 	return at == 0 ? 1 : at;
 }
 
+/** No retransmission timeout is shorter. */
+static inline uint32_t
+tcp_rto_least(const struct worker *w)
+{
+	return RTE_MIN(w->tcp->conf.rto_min_ms, (uint32_t)TCP_RTO_INIT_MS);
+}
+
 /** Bytes [start, end) came twice. Inside the conversation they came to. */
 static inline void
 tcp_note_dup(struct worker *w, uint32_t start, uint32_t end)
@@ -596,7 +603,16 @@ void tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t
 uint16_t tcp_mss_ours(const struct path *p, const struct key *k);
 uint16_t tcp_mss_peer(const struct key *k, uint8_t opts, uint16_t mss);
 bool tcp_may_challenge(struct worker *w, uint32_t *at);
-enum tcp_pressure tcp_pressure(const struct worker *w);
+enum tcp_pressure tcp_pressure_look(const struct worker *w);
+
+/** How short of packet buffers the worker is; looked up once in a ms. */
+static inline enum tcp_pressure
+tcp_pressure(const struct worker *w)
+{
+	const struct tcp_worker *tw = &w->tcp->workers[w->id];
+
+	return likely(tw->pressure_ms == w->now_ms) ? tw->pressure : tcp_pressure_look(w);
+}
 
 /* ---- tcp_reset.c ---- */
 

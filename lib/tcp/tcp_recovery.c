@@ -167,8 +167,12 @@ tcp_recovery_late(struct worker *w, struct tcp_conv *tc)
 static void
 tcp_recovery_leave(struct tcp_conv *tc)
 {
-	uint32_t mss = tcp_payload_max(tc);
+	uint32_t mss;
 
+	if (likely(tc->sndq.head == NULL &&
+		    (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0))
+		return;
+	mss = tcp_payload_max(tc);
 	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
 		tc->cwnd = tc->ssthresh;
 	/* RFC 6582 section 3.2 step 3: no burst when little is in flight. */
