@@ -13,7 +13,6 @@
 
 #include "daemon_priv.h"
 #include "eal.h"
-#include "services.h"
 #include "workers.h"
 
 #define MBUFS_MIN         8191
@@ -163,8 +162,8 @@ daemon_stack(struct daemon *d)
 			strerror(-err));
 		return err;
 	}
-	for (unsigned i = 0; services[i] != NULL && err == 0; i++)
-		err = stack_service_add(d->stack, services[i]);
+	for (unsigned i = 0; d->hooks.services[i] != NULL && err == 0; i++)
+		err = stack_service_add(d->stack, d->hooks.services[i]);
 	return err;
 }
 
@@ -352,7 +351,8 @@ daemon_bring_up(struct daemon *d)
 }
 
 struct daemon *
-daemon_start(const char *file, const struct config *c, FILE *faults)
+daemon_start(
+	const char *file, const struct config *c, const struct daemon_hooks *hooks, FILE *faults)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 
@@ -362,6 +362,7 @@ daemon_start(const char *file, const struct config *c, FILE *faults)
 	}
 	d->file = file;
 	d->c = c;
+	d->hooks = *hooks;
 	d->faults = faults;
 	d->start_us = daemon_clock(NULL);
 	for (unsigned i = 0; i < c->workers.max; i++)

@@ -8,6 +8,15 @@
 #include "config.h"
 
 struct daemon;
+struct service;
+
+/** What makes another program of the daemon. */
+struct daemon_hooks {
+	const struct service *const *services; /* that listeners may name; the last entry is NULL */
+	/** Runs on each worker's thread after each of its turns. @return 0: it had nothing to do. May be NULL */
+	unsigned (*turn)(void *arg, unsigned worker);
+	void *arg;
+};
 
 /** Check what a configuration asks of this host without starting anything; one line per fault. @return how many faults */
 unsigned daemon_check(const char *file, const struct config *c, FILE *faults);
@@ -23,7 +32,8 @@ int daemon_signals_block(void);
  * Start everything. EAL runs already. On failure all faults are written, each as a line, and nothing is left half-started.
  * @return the daemon, or NULL
  */
-struct daemon *daemon_start(const char *file, const struct config *c, FILE *faults);
+struct daemon *daemon_start(
+	const char *file, const struct config *c, const struct daemon_hooks *hooks, FILE *faults);
 /** Serve until SIGTERM or SIGINT, and drain. @return 0, or -errno when it failed while running */
 int daemon_run(struct daemon *d);
 void daemon_free(struct daemon *d);

@@ -10,6 +10,7 @@
 struct daemon {
 	const char *file;
 	const struct config *c;
+	struct daemon_hooks hooks;
 	FILE *faults;
 	unsigned nfaults;
 	struct stack *stack;
@@ -30,6 +31,8 @@ struct daemon {
 __attribute__((format(printf, 3, 4))) void
 daemon_fault(struct daemon *d, const char *path, const char *format, ...);
 uint64_t daemon_clock(void *arg);
+/** What the control thread does every 100 ms: links, the stack's housekeeping, the watch for stalls. */
+void daemon_tick(struct daemon *d);
 
 /* banner.c */
 void banner_print(const struct daemon *d, FILE *to);

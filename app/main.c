@@ -157,6 +157,7 @@ static int
 serve(const struct options *o, const struct config *c)
 {
 	char fault[512];
+	const struct daemon_hooks hooks = {.services = services};
 	struct daemon *d;
 	int err = daemon_signals_block();
 
@@ -168,7 +169,7 @@ serve(const struct options *o, const struct config *c)
 		(void)fprintf(stderr, "%s: eal: %s\n", o->config, fault);
 		return EXIT_CONFIG;
 	}
-	d = daemon_start(o->config, c, stderr);
+	d = daemon_start(o->config, c, &hooks, stderr);
 	if (d == NULL) {
 		eal_end();
 		return EXIT_CONFIG;

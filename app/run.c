@@ -79,8 +79,8 @@ alarm_look(struct daemon *d)
 			st.oldest_batch_us / 1000);
 }
 
-static void
-control_tick(struct daemon *d)
+void
+daemon_tick(struct daemon *d)
 {
 	links_look(d);
 	stack_control_tick(d->stack);
@@ -112,7 +112,7 @@ control_loop(struct daemon *d, int sigfd, uint64_t until_us, bool (*done)(struct
 
 	while ((now = daemon_clock(NULL)) < until_us) {
 		if (now >= tick) {
-			control_tick(d);
+			daemon_tick(d);
 			tick = now + UINT64_C(1000) * TICK_MS;
 			if (done != NULL && done(d))
 				return 0;

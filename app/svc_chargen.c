@@ -5,6 +5,7 @@
  * starting one further than the line before. Over TCP without end, over UDP 0 to 512 characters for each datagram.
  */
 #include <netinet/in.h>
+#include <string.h>
 
 #include "services.h"
 #include "udp.h"
@@ -15,16 +16,31 @@
 #define PERIOD    (LINE * PRINTABLE)
 #define UDP_MOST  512
 
-static uint8_t
-chargen_byte(uint32_t at)
-{
-	uint32_t line = at / LINE, column = at % LINE;
+/* All printable characters, twice: each line is a part of it. */
+#define ALL                                                       \
+	" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTU" \
+	"VWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+static const char ring[] = ALL ALL;
+_Static_assert(sizeof(ring) == 2 * PRINTABLE + 1, "95 characters, twice");
 
-	if (column == WIDTH)
-		return '\r';
-	if (column == WIDTH + 1)
-		return '\n';
-	return (uint8_t)(' ' + (line + column) % PRINTABLE);
+/** len characters from place at of the pattern on. */
+static void
+chargen_bytes(uint8_t *to, uint32_t at, uint32_t len)
+{
+	while (len > 0) {
+		uint32_t line = at / LINE, column = at % LINE, n;
+
+		if (column < WIDTH) {
+			n = RTE_MIN(WIDTH - column, len);
+			memcpy(to, ring + (line % PRINTABLE) + column, n);
+		} else {
+			n = 1;
+			*to = column == WIDTH ? '\r' : '\n';
+		}
+		to += n;
+		at = (at + n) % PERIOD;
+		len -= n;
+	}
 }
 
 /** len characters from place at of the pattern. */
@@ -32,13 +48,9 @@ static struct rte_mbuf *
 chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
-	uint8_t *to;
-
 	if (m == NULL)
 		return NULL;
-	to = (uint8_t *)rte_pktmbuf_append(m, len);
-	for (uint16_t i = 0; i < len; i++)
-		to[i] = chargen_byte((at + i) % PERIOD);
+	chargen_bytes((uint8_t *)rte_pktmbuf_append(m, len), at, len);
 	return m;
 }
 

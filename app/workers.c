@@ -135,6 +135,7 @@ static int
 worker_main(void *arg)
 {
 	struct daemon_worker *w = arg;
+	const struct daemon_hooks *hooks = &w->d->hooks;
 	struct stack *s = w->d->stack;
 	unsigned n;
 
@@ -143,6 +144,8 @@ worker_main(void *arg)
 	/* Relaxed: only the value matters; what came before the stop is ordered by the join. */
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		n = stack_turn(s, w->number);
+		if (hooks->turn != NULL)
+			n += hooks->turn(hooks->arg, w->number);
 		for (unsigned p = 0; p < w->d->c->ninterfaces; p++)
 			port_flush(&w->d->ports[p]);
 		if (n > 0) {
