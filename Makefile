@@ -14,6 +14,9 @@ SEED ?= 1
 ROWS ?= 20
 SECONDS ?= 60
 BOUND ?= 3
+REPEATS ?= 3
+PARTS ?=
+REFRESH ?=
 
 .PHONY: help run test build lint sim sim-plots spray bulk workers linux mutants asan tsan install rfc bench interleave spin litmus torture soak fuzz deb clean
 
@@ -37,7 +40,8 @@ help:
 	@echo "make spin        models of a node's life: every state of them visited; each protection taken out is noticed"
 	@echo "make asan        the suites built with AddressSanitizer and UBSan"
 	@echo "make install     install convd, convctl and man pages (DESTDIR is honoured)"
-	@echo "not built yet:   bench soak fuzz deb"
+	@echo "make bench       beside testpmd, nginx and Linux on this machine, a release build of its own (PARTS=\"code udp web ...\" REPEATS=$(REPEATS))"
+	@echo "not built yet:   soak fuzz deb"
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) $(SETUP) >/dev/null
@@ -130,7 +134,11 @@ litmus:
 install: build
 	@meson install -C $(BUILD)
 
-bench soak fuzz deb:
+bench:
+	@scripts/deps.sh build bench
+	@/usr/bin/python3 bench/bench.py -r $(REPEATS) $(if $(REFRESH),--refresh) $(PARTS)
+
+soak fuzz deb:
 	@echo "make $@: not built yet (docs/roadmap.md)"; exit 2
 
 clean:

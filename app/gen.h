@@ -19,6 +19,7 @@
 #include "proto.h"
 
 #define GEN_PIPELINE_MAX 64
+#define GEN_SAME_MAX     512
 #define GEN_PATTERN      65536 /* bytes, twice in a row; what is sent is a part of it */
 
 struct gen;
@@ -106,6 +107,7 @@ struct gen_conn {
 	_Atomic uint8_t state; /* enum gen_state */
 	_Atomic bool asked; /* to send, by whoever took it from the list of idle ones */
 	bool closing;
+	bool within; /* http: an answer has begun, and is not complete */
 	http_parser http;
 } __rte_cache_aligned;
 
@@ -120,6 +122,9 @@ struct gen_worker {
 	struct gen_hist hist;
 	struct gen_list idle, free;
 	uint64_t next_ns, next_open_ns; /* schedules */
+	/* The last answer that came in one piece: one like it needs no parser. */
+	char same[GEN_SAME_MAX];
+	uint32_t same_len, same_status; /* 0: none */
 	uint32_t sweep; /* next connection to be looked at for a datagram that was lost */
 	struct worker *w; /* while a parser runs */
 	struct conv *in;

@@ -17,13 +17,20 @@
 #include "listener.h"
 #include "services.h"
 
-#define HEAD_MAX 8192 /* bytes of a request's head */
-#define BODY_MAX 65536
+#define HEAD_MAX     8192 /* bytes of a request's head */
+#define BODY_MAX     65536
+#define SAME_MAX     256
+#define HEAD_ROOM    512 /* for the head of an answer */
+
+#define TYPE_DEFAULT "text/plain"
+#define BODY_DEFAULT "convd\n"
 
 struct http_options {
 	char *type;
 	char *body;
 	size_t len;
+	char *head[2]; /* of the page, made once: [1] for a conversation that goes on */
+	size_t head_len[2];
 };
 
 struct http_verdict {
@@ -66,6 +73,10 @@ struct http {
 	bool done; /* the last answer is given */
 	bool linger; /* the peer may be sending still: hear it out, or RST would take the answer away */
 	bool ended; /* the peer has shut down */
+	/* The last request, if it was short, came in one piece, and the conversation went on: one like it needs no parser. */
+	const struct http_verdict *same_verdict;
+	uint16_t same_len; /* 0: none */
+	char same[SAME_MAX];
 };
 
 #define HOST_LEN 4
@@ -124,30 +135,34 @@ http_write(struct http *h, const char *head, size_t head_len, const char *body, 
 	h->c->proto->hangup(h->w, h->c, CONV_END_MEMORY);
 }
 
+/** The head of an answer whose body has len bytes. @return its length */
+static size_t
+http_head(char *to, size_t room, const struct http_verdict *s, const char *type, size_t len,
+	bool keep)
+{
+	return (size_t)snprintf(to, room,
+		"HTTP/1.1 %u %s\r\nServer: convd\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+		"Connection: %s\r\n\r\n",
+		s->code, s->reason, type, len, s == &not_allowed ? "Allow: GET, HEAD\r\n" : "",
+		keep ? "keep-alive" : "close");
+}
+
 static void
 http_answer(struct http *h, const struct http_verdict *s, bool keep)
 {
-	static const char page[] = "convd\n", type[] = "text/plain";
 	const struct http_options *o = h->c->listener != NULL ? h->c->listener->options : NULL;
-	bool own = s == &ok && o != NULL;
-	const char *body = own && o->body != NULL ? o->body : page;
-	size_t len = own && o->body != NULL ? o->len : sizeof(page) - 1;
-	char head[512];
-	int n;
-
-	if (s != &ok) {
-		body = s->reason;
-		len = strlen(body);
-	}
-	n = snprintf(head, sizeof(head),
-		"HTTP/1.1 %u %s\r\nServer: convd\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
-		"Connection: %s\r\n\r\n",
-		s->code, s->reason, own && o->type != NULL ? o->type : type, len,
-		s == &not_allowed ? "Allow: GET, HEAD\r\n" : "", keep ? "keep-alive" : "close");
 	/* RFC 9110 section 9.3.2. The method is known for sure once the target has begun. */
-	if (h->target != TARGET_START && h->parser.method == HTTP_HEAD)
-		len = 0;
-	http_write(h, head, (size_t)n, body, len);
+	bool bare = h->target != TARGET_START && h->parser.method == HTTP_HEAD;
+	const char *body = s == &ok ? BODY_DEFAULT : s->reason;
+	size_t len = strlen(body);
+	char head[HEAD_ROOM];
+
+	if (likely(s == &ok && o != NULL)) {
+		http_write(h, o->head[keep], o->head_len[keep], o->body, bare ? 0 : o->len);
+		return;
+	}
+	http_write(h, head, http_head(head, sizeof(head), s, TYPE_DEFAULT, len, keep), body,
+		bare ? 0 : len);
 }
 
 /** The last answer, while the peer may still be sending: hear no more of this conversation. */
@@ -285,6 +300,7 @@ http_complete(struct http *h)
 	bool keep = s != &bad_version && http_should_keep_alive(&h->parser) != 0;
 
 	http_parser_pause(&h->parser, 0);
+	h->same_verdict = s;
 	http_answer(h, s, keep);
 	h->in_head = true;
 	h->head = 0;
@@ -324,6 +340,34 @@ http_feed(struct http *h, const struct rte_mbuf *m)
 	return (uint16_t)n;
 }
 
+/** The packet begins with the last request once more: answer as before. @return bytes taken */
+static uint16_t
+http_again(struct http *h, const struct rte_mbuf *m)
+{
+	if (h->same_len == 0 || h->head != 0 || !h->in_head || m->data_len < h->same_len ||
+		memcmp(rte_pktmbuf_mtod(m, const char *), h->same, h->same_len) != 0)
+		return 0;
+	http_answer(h, h->same_verdict, true);
+	return h->same_len;
+}
+
+/** Parse what the packet begins with, and keep it in mind if it is a request as a whole. @return as http_feed */
+static uint16_t
+http_feed_new(struct http *h, const struct rte_mbuf *m)
+{
+	bool whole = h->in_head && h->head == 0;
+	uint16_t n;
+
+	h->same_len = 0;
+	h->same_verdict = NULL;
+	n = http_feed(h, m);
+	if (whole && h->same_verdict != NULL && !h->done && n <= SAME_MAX) {
+		memcpy(h->same, rte_pktmbuf_mtod(m, const char *), n);
+		h->same_len = n;
+	}
+	return n;
+}
+
 /** Cut n bytes off the front; NULL: nothing is left. */
 static struct rte_mbuf *
 http_cut(struct rte_mbuf *m, uint16_t n)
@@ -346,8 +390,11 @@ http_cut(struct rte_mbuf *m, uint16_t n)
 static void
 http_parse(struct http *h)
 {
-	while (h->rest != NULL && !h->done && h->c->proto->write_room(h->c) > 0)
-		h->rest = http_cut(h->rest, http_feed(h, h->rest));
+	while (h->rest != NULL && !h->done && h->c->proto->write_room(h->c) > 0) {
+		uint16_t n = http_again(h, h->rest);
+
+		h->rest = http_cut(h->rest, n > 0 ? n : http_feed_new(h, h->rest));
+	}
 	/* RFC 9110 section 10.1.1: whoever keeps his body back until he is told gets his final answer; a body that is on
 	 * its way is for nobody, and the next request can't be told from it. */
 	if (h->rest == NULL && !h->done && !h->in_head)
@@ -444,6 +491,8 @@ http_options_free(void *options)
 		return;
 	free(o->type);
 	free(o->body);
+	free(o->head[0]);
+	free(o->head[1]);
 	free(o);
 }
 
@@ -471,6 +520,27 @@ http_type_check(const char *type, char *fault, size_t len)
 			continue;
 		(void)snprintf(fault, len, "content_type: control character in it");
 		return -EINVAL;
+	}
+	return 0;
+}
+
+/** What was not given, and what follows from all. @return 0, -ENOMEM */
+static int
+http_options_complete(struct http_options *o)
+{
+	const char *type = o->type != NULL ? o->type : TYPE_DEFAULT;
+	char head[HEAD_ROOM];
+
+	if (o->body == NULL)
+		o->body = strdup(BODY_DEFAULT);
+	if (o->body == NULL)
+		return -ENOMEM;
+	o->len = strlen(o->body);
+	for (unsigned keep = 0; keep < 2; keep++) {
+		o->head_len[keep] = http_head(head, sizeof(head), &ok, type, o->len, keep);
+		o->head[keep] = strdup(head);
+		if (o->head[keep] == NULL)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -503,12 +573,12 @@ http_options(const json_t *json, void **ret_options, char *fault, size_t len)
 			err = -EINVAL;
 		}
 	}
+	if (err == 0)
+		err = http_options_complete(o);
 	if (err != 0) {
 		http_options_free(o);
 		return err;
 	}
-	if (o->body != NULL)
-		o->len = strlen(o->body);
 	*ret_options = o;
 	return 0;
 }

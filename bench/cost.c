@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 the convd authors
  *
- *   bench_cost udp|tcp FLOWS [EAL options]
+ *   bench_cost udp|tcp FLOWS [PACKETS [RUNS]] [EAL options]
  *
  * Echo through so many conversations by one worker over net_ring, generator and worker in turn in one thread. Prints
  * one line of JSON: TSC cycles per packet of the worker's part alone.
@@ -15,7 +15,7 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 
-#define RUNS 9
+#define RUNS_MAX 99
 
 static int
 ascending(const void *a, const void *b)
@@ -28,29 +28,34 @@ ascending(const void *a, const void *b)
 int
 main(int argc, char **argv)
 {
-	struct cost_conf c = {.runs = RUNS, .packets = 1 << 20};
+	struct cost_conf c = {.runs = 9, .packets = 1 << 20};
 	struct ring r;
-	double run[RUNS];
+	double run[RUNS_MAX];
 	bool tcp, offload = getenv("BENCH_NO_OFFLOAD") == NULL;
-	int err;
+	int err, eal = 3;
 
 	if (argc < 3 || (strcmp(argv[1], "udp") != 0 && strcmp(argv[1], "tcp") != 0)) {
-		fprintf(stderr, "usage: bench_cost udp|tcp FLOWS [EAL options]\n");
+		fprintf(stderr, "usage: bench_cost udp|tcp FLOWS [PACKETS [RUNS]] [EAL options]\n");
 		return 2;
 	}
 	tcp = strcmp(argv[1], "tcp") == 0;
 	c.flows = (uint32_t)strtoul(argv[2], NULL, 0) / RING_BURST * RING_BURST;
 	c.random = c.flows > 4096;
-	argv[2] = argv[0];
-	if (rte_eal_init(argc - 2, argv + 2) < 0)
+	if (eal < argc && argv[eal][0] != '-')
+		c.packets = (uint32_t)strtoul(argv[eal++], NULL, 0);
+	if (eal < argc && argv[eal][0] != '-')
+		c.runs = RTE_MIN((unsigned)strtoul(argv[eal++], NULL, 0), (unsigned)RUNS_MAX);
+	eal--;
+	argv[eal] = argv[0];
+	if (rte_eal_init(argc - eal, argv + eal) < 0)
 		return 1;
 	ring_open(&r, c.flows + 4096, offload);
 	err = tcp ? cost_tcp(&r, &c, run) : cost_udp(&r, &c, run);
 	if (err == 0) {
-		qsort(run, RUNS, sizeof(run[0]), ascending);
+		qsort(run, c.runs, sizeof(run[0]), ascending);
 		printf("{\"what\": \"%s\", \"flows\": %u, \"offload\": %s, \"min\": %.1f, \"median\": %.1f, \"max\": %.1f, \"tsc_hz\": %lu}\n",
-			argv[1], c.flows, offload ? "true" : "false", run[0], run[RUNS / 2],
-			run[RUNS - 1], rte_get_tsc_hz());
+			argv[1], c.flows, offload ? "true" : "false", run[0], run[c.runs / 2],
+			run[c.runs - 1], rte_get_tsc_hz());
 	}
 	ring_close(&r);
 	rte_eal_cleanup();

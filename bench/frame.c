@@ -9,19 +9,20 @@
 
 #include <rte_ip.h>
 
-#include "ring.h"
-
 #define PEER_NET   0x64400000u /* 100.64.0.0/10 (RFC 6598) */
 #define PEER_PORTS 32768
 #define PEER_PORT  1024 /* the first */
+
+const uint8_t frame_mac_us[6] = {0x02, 0x77, 0, 0, 0, 2};
+const uint8_t frame_mac_them[6] = {0x02, 0x77, 0, 0, 0, 1};
 
 void
 frame_head(struct rte_mbuf *m, uint32_t peer, uint8_t proto, uint16_t port, uint16_t l4)
 {
 	uint8_t *p = rte_pktmbuf_mtod(m, uint8_t *), *ip = p + FRAME_L3;
 
-	memcpy(p, ring_mac_us, 6);
-	memcpy(p + 6, ring_mac_them, 6);
+	memcpy(p, frame_mac_us, 6);
+	memcpy(p + 6, frame_mac_them, 6);
 	put16(p + 12, 0x0800);
 	put16(ip, 0x4500);
 	put16(ip + 2, (uint16_t)(20 + l4));

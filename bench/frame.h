@@ -14,6 +14,9 @@
 #define FRAME_US  0x0a4d0002u /* 10.77.0.2 */
 #define FRAME_MIN 60
 
+/** Ours, and that of the router behind which the peers are, 10.77.0.1. */
+extern const uint8_t frame_mac_us[6], frame_mac_them[6];
+
 /** Write Ethernet and IP headers of peer i's packet to us and its ports, and set m's lengths; l4: bytes behind the IP header. */
 void frame_head(struct rte_mbuf *m, uint32_t peer, uint8_t proto, uint16_t port, uint16_t l4);
 /** The last step: checksums, or what a port says that has looked at them. */

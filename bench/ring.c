@@ -14,12 +14,10 @@
 #include <rte_ethdev.h>
 #include <rte_ring.h>
 
+#include "frame.h"
 #include "services.h"
 
 #define ARP_LEN 42
-
-const uint8_t ring_mac_us[6] = {0x02, 0x77, 0, 0, 0, 2};
-const uint8_t ring_mac_them[6] = {0x02, 0x77, 0, 0, 0, 1};
 
 static void
 ring_must(bool ok, const char *what)
@@ -118,11 +116,11 @@ ring_router(struct ring *r)
 	ring_alloc(r, &m, 1);
 	p = (uint8_t *)rte_pktmbuf_append(m, ARP_LEN);
 	memset(p, 0xff, 6);
-	memcpy(p + 6, ring_mac_them, 6);
+	memcpy(p + 6, frame_mac_them, 6);
 	p[12] = 0x08;
 	p[13] = 0x06;
 	memcpy(p + 14, ask, 8);
-	memcpy(p + 22, ring_mac_them, 6);
+	memcpy(p + 22, frame_mac_them, 6);
 	memcpy(p + 28, (const uint8_t[]){10, 77, 0, 1}, 4);
 	memset(p + 32, 0, 6);
 	memcpy(p + 38, (const uint8_t[]){10, 77, 0, 2}, 4);
@@ -157,7 +155,7 @@ ring_open(struct ring *r, uint32_t conversations, bool offload)
 	r->s = stack_create(&conf, &err);
 	ring_must(r->s != NULL, "stack_create");
 	ring_port(r);
-	memcpy(ifc.mac.addr_bytes, ring_mac_us, 6);
+	memcpy(ifc.mac.addr_bytes, frame_mac_us, 6);
 	ifc.off = (struct ip_offloads){offload, offload, offload, offload, offload, true, false};
 	ring_must(stack_ifc_add(r->s, &ifc, 1) == 0, "stack_ifc_add");
 	v4_mapped(us, 0x0a4d0002);

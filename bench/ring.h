@@ -38,6 +38,3 @@ uint64_t ring_turn(struct ring *r, struct rte_mbuf **m, unsigned n);
 unsigned ring_sent(struct ring *r, struct rte_mbuf **m, unsigned n);
 /** Turn until nothing happens for ms. */
 void ring_rest(struct ring *r, unsigned ms);
-
-/** The peers are behind a router, with this address on the link. */
-extern const uint8_t ring_mac_us[6], ring_mac_them[6];

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Install what building, testing or running needs and is missing (Debian 12): deps.sh [build|run|test|lint|plot] ...
+# Install what building, testing or running needs and is missing (Debian 12): deps.sh [build|run|test|lint|plot|bench] ...
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburcu-dev libjansson-dev libhttp-parser-dev libsystemd-dev libcmocka-dev"
 run="iproute2 iputils-ping curl netcat-openbsd"
-test="$run python3 python3-pytest python3-scapy python3-jsonschema ethtool socat procps spin"
+test="$run python3 python3-pytest python3-pytest-xdist python3-scapy python3-jsonschema ethtool socat procps spin"
 lint="clang clang-format clang-tidy cppcheck"
 plot="gnuplot-nox"
+bench="$run python3 ethtool dpdk nginx-light wrk valgrind"
 
 want=""
 for part in "${@:-build}"; do
@@ -16,6 +17,7 @@ for part in "${@:-build}"; do
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
 	lint) want="$want $lint" ;;
+	bench) want="$want $bench" ;;
 	plot) want="$want $plot" ;;
 	*) echo "deps.sh: $part?" >&2; exit 2 ;;
 	esac

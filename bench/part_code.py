@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the convd authors
+"""What the code costs: one process, one thread, no waiting for memory of another core."""
+import csv
+import os
+import re
+import statistics
+import tempfile
+import time
+
+from host import CLIENT, EAL, HERE, Failed, Program, Scratch, memory, path, row, run, run_json, say, spread
+
+TESTPMD_SECONDS = 4
+COUNTED = 16384 * 9  # packets of the run that callgrind counts
+TABLE = os.path.join(HERE, "bench", "instructions.csv")
+WORSE = 1.03  # more instructions than this times what the table says: a regression
+
+
+def cost(what, flows):
+    """Cycles per packet of convd, and the TSC's frequency."""
+    said = run_json([path("bench", "bench_cost"), what, str(flows), *memory(2048), *EAL, "-l", CLIENT, "--file-prefix=cost"], 300)
+    return said["median"], said["tsc_hz"]
+
+
+def testpmd(scratch, tsc_hz):
+    """Cycles per packet of testpmd's 5tswap, on a ring that leads back to itself."""
+    argv = ["dpdk-testpmd", "-l", "0,1", *memory(512), *EAL, "--file-prefix=pmd", "--vdev=net_ring0", "--", "--forward-mode=5tswap",
+            "--nb-cores=1", "--tx-first", "--stats-period=1", "--total-num-mbufs=8192"]
+    with Program(argv, scratch / "testpmd.log") as p:
+        time.sleep(TESTPMD_SECONDS)
+        text = p.end()
+    pps = [int(n) for n in re.findall(r"Rx-pps:\s+(\d+)", text)]
+    if len(pps) < 3:
+        raise Failed("testpmd has not forwarded: " + text[-600:])
+    return tsc_hz / statistics.median(pps[1:]), " ".join(argv)
+
+
+def code(repeats):
+    """Cycles per packet over net_ring."""
+    rows = [("udp", 256, 130, True), ("udp", 1 << 20, 250, True), ("tcp", 256, 300, False), ("tcp", 1 << 20, 550, False)]
+    ours, theirs, how = {r: [] for r in rows}, [], ""
+    with Scratch() as scratch:
+        for i in range(repeats):
+            for r in rows:
+                say(f"code: {r[0]} {r[1]}, {i + 1} of {repeats}")
+                cycles, hz = cost(r[0], r[1])
+                ours[r].append(cycles)
+                cycles, how = testpmd(scratch, hz)
+                theirs.append(cycles)
+    for r in rows:
+        what, flows, line, beside = r
+        over = statistics.median(ours[r]) - (statistics.median(theirs) if beside else 0)
+        yield row(f"{what} echo over net_ring, {flows} flows: cycles per packet{' over 5tswap' if beside else ''}", ours[r],
+                  theirs if beside else None, over, line, how if beside else "", at_least=False)
+
+
+def instructions(what):
+    """Instructions per packet of the worker's turn, by callgrind: the same each time."""
+    with tempfile.NamedTemporaryFile(prefix="convd-callgrind-") as out:
+        run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--toggle-collect=ring_turn",
+             path("bench", "bench_cost"), what, "256", "16384", "9", "--no-huge", "-m", "512", *EAL, "--no-shconf", "-l", CLIENT], 900)
+        text = run(["callgrind_annotate", out.name])
+    total = re.search(r"([\d,]+) \(100.0%\)\s+PROGRAM TOTALS", text)
+    if total is None:
+        raise Failed("callgrind has counted nothing")
+    return int(total.group(1).replace(",", "")) / COUNTED
+
+
+def insns(_repeats):
+    """Instructions per packet, beside what they were."""
+    with open(TABLE) as f:
+        was = {r["what"]: float(r["instructions"]) for r in csv.DictReader(f)}
+    for what in ("udp", "tcp"):
+        say(f"insns: {what}")
+        n = instructions(what)
+        yield row(f"{what} echo, 256 flows: instructions per packet (bench/instructions.csv)", [n], [was[what]], n / was[what], WORSE,
+                  at_least=False)
+
+
+def line(_repeats):
+    """From one core to the other."""
+    said = run_json([path("bench", "bench_line"), "0", "1"])
+    values = [said["min"], said["median"], said["max"]]
+    yield row("a cache line from one core to the other: cycles", values, None, None, None)
