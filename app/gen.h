@@ -104,7 +104,7 @@ struct gen_conn {
 	uint32_t first; /* of due_ns */
 	uint32_t got; /* bytes of the answer that is coming */
 	uint32_t out_at, in_at; /* places in the pattern */
-	_Atomic uint8_t state; /* enum gen_state */
+	_Atomic uint8_t stage; /* enum gen_state */
 	_Atomic bool asked; /* to send, by whoever took it from the list of idle ones */
 	bool closing;
 	bool within; /* http: an answer has begun, and is not complete */

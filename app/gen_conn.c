@@ -59,7 +59,7 @@ list_draw(struct worker *w, struct gen *g, struct gen_list *l)
 static void
 gen_free(struct gen_worker *gw, struct gen_conn *k)
 {
-	atomic_store_explicit(&k->state, GEN_FREE, memory_order_relaxed);
+	atomic_store_explicit(&k->stage, GEN_FREE, memory_order_relaxed);
 	list_push(k->g, &gw->free, k);
 }
 
@@ -112,7 +112,7 @@ gen_send(struct worker *w, struct conv *c, uint64_t due_ns)
 void
 gen_idle(struct worker *w, struct gen_conn *k)
 {
-	atomic_store_explicit(&k->state, GEN_IDLE, memory_order_relaxed);
+	atomic_store_explicit(&k->stage, GEN_IDLE, memory_order_relaxed);
 	list_push(k->g, &gen_worker_of(k, w)->idle, k);
 }
 
@@ -216,7 +216,7 @@ gen_ended(struct worker *w, struct gen_conn *k, enum conv_end why)
 	}
 	/* Release: who takes it from its list of idle ones opens it again. */
 	if (!atomic_compare_exchange_strong_explicit(
-		    &k->state, &idle, GEN_GONE, memory_order_release, memory_order_relaxed))
+		    &k->stage, &idle, GEN_GONE, memory_order_release, memory_order_relaxed))
 		gen_free(gw, k);
 }
 
@@ -254,7 +254,7 @@ gen_open(struct worker *w, struct gen_conn *k, uint64_t now)
 	k->next_due_ns = now;
 	atomic_store_explicit(&k->outstanding, 0, memory_order_relaxed);
 	atomic_store_explicit(&k->asked, false, memory_order_relaxed);
-	atomic_store_explicit(&k->state, GEN_BUSY, memory_order_relaxed);
+	atomic_store_explicit(&k->stage, GEN_BUSY, memory_order_relaxed);
 	err = g->conf.mode->proto->connect(w, g->conf.mode->service, &key, &k, &c);
 	if (err != 0) {
 		if (err == -EADDRINUSE)
@@ -305,7 +305,7 @@ gen_ask(struct worker *w, struct gen_conn *k, uint64_t due)
 	atomic_store_explicit(&k->asked, true, memory_order_release);
 	/* Acquire: pairs with gen_ended. */
 	if (!atomic_compare_exchange_strong_explicit(
-		    &k->state, &idle, GEN_BUSY, memory_order_acquire, memory_order_acquire)) {
+		    &k->stage, &idle, GEN_BUSY, memory_order_acquire, memory_order_acquire)) {
 		gen_free(gen_worker_of(k, w), k);
 		return false;
 	}
@@ -344,7 +344,7 @@ gen_sweep(struct worker *w, struct gen *g, struct gen_worker *gw, uint64_t now)
 		struct conv_node *cn;
 
 		gw->sweep = (gw->sweep + g->nworkers) % g->conf.connections;
-		if (atomic_load_explicit(&k->state, memory_order_relaxed) != GEN_BUSY ||
+		if (atomic_load_explicit(&k->stage, memory_order_relaxed) != GEN_BUSY ||
 			atomic_load_explicit(&k->outstanding, memory_order_relaxed) == 0 ||
 			k->due_ns[k->first] + GEN_LOST_NS > now)
 			continue;
@@ -370,8 +370,7 @@ gen_turn(void *arg, unsigned worker)
 	uint64_t now;
 	unsigned n;
 
-	/* Acquire: the schedules are set before. */
-	if (!atomic_load_explicit(&g->run, memory_order_acquire))
+	if (!atomic_load_explicit(&g->run, memory_order_relaxed))
 		return 1; /* never sleeps */
 	now = gen_now_ns(g);
 	if (gw->next_ns == 0)

@@ -75,8 +75,8 @@ generate(struct gen *g)
 	uint64_t start = daemon_clock(NULL), next = 0, measured = start;
 	bool warm = false;
 
-	/* Release: pairs with gen_turn. */
-	atomic_store_explicit(&g->run, true, memory_order_release);
+	/* Relaxed: all that workers look at was made before they started. */
+	atomic_store_explicit(&g->run, true, memory_order_relaxed);
 	while (interrupted == 0 && (seconds = seconds_since(start)) < total) {
 		(void)usleep(TICK_US);
 		housekeep(g, &next);
