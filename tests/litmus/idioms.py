@@ -788,7 +788,36 @@ def neighbour_word(c):
     return [Test([claims, learns, neigh_known(mine)], {"gen": 2, "word": "mac2", "lock": 0}, (), None) for mine in (2, 4, 6)]
 
 
+# ---- convgen: app/gen_conn.c ----
+
+def gen_gone(c):
+    """A connection whose conversation has ended while it stood on a list of idle ones is found as that left it."""
+    def gen_ended():
+        yield write("not_before", 1)
+        yield update("stage", lambda s: "gone" if s == "idle" else None, c("gen_ended", "gen_conn.stage", "cas"))
+
+    def gen_ask():
+        s = yield update("stage", lambda s: "busy" if s == "idle" else None, c("gen_ask", "gen_conn.stage", "cas"))
+        if s == "gone":
+            yield read("not_before")
+    return Test([gen_ended, gen_ask], {"stage": "idle", "not_before": 0}, ("not_before",), None)
+
+
+def gen_asked(c):
+    """Who is asked to send knows when that was due."""
+    def asks(by):
+        def run():
+            yield write("due", 1)
+            yield store("asked", True, c(by, "gen_conn.asked", "store"))
+        return run
+
+    def gen_kicked():
+        if (yield update("asked", lambda a: False, c("gen_kicked", "gen_conn.asked", "exchange"))):
+            yield read("due")
+    return [Test([asks(by), gen_kicked], {"asked": False, "due": 0}, ("due",), None) for by in ("gen_ask", "gen_sweep")]
+
+
 IDIOMS = [enter_and_leave, last_owner, last_of_two, bits_left, backlog_one, backlog_two, kick_list, left_standing, inbox, posted_work,
           timer_earlier, timer_posted, timer_let_go, timer_owner, timer_stopped, publish, found_dead, stale_handle, ipht_lock,
           listener_opens, listener_closes, listener_freed, worker_up, seat_hands, worker_sleeps, reclaimer_sleeps, seat_wakes, queue_token, ip_gen, router,
-          neighbour_address, neighbour_word]
+          neighbour_address, neighbour_word, gen_gone, gen_asked]
