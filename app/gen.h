@@ -100,6 +100,7 @@ struct gen_conn {
 	uint64_t next_due_ns; /* of the request, or open, that comes next */
 	uint64_t *
 		due_ns; /* of the requests outstanding: when each should have gone; a ring of conf.pipeline */
+	_Atomic uint64_t sent_ns; /* when the last of them should have */
 	_Atomic uint32_t outstanding;
 	uint32_t first; /* of due_ns */
 	uint32_t got; /* bytes of the answer that is coming */

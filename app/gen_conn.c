@@ -98,6 +98,7 @@ gen_send(struct worker *w, struct conv *c, uint64_t due_ns)
 	bool sent;
 
 	k->due_ns[(k->first + n) % g->conf.pipeline] = due_ns;
+	atomic_store_explicit(&k->sent_ns, due_ns, memory_order_relaxed);
 	atomic_store_explicit(&k->outstanding, n + 1, memory_order_relaxed);
 	if (g->request != NULL) {
 		sent = gen_write(w, c, (const uint8_t *)g->request, g->request_len);
@@ -164,11 +165,19 @@ void
 gen_kicked(struct worker *w, struct conv *c)
 {
 	struct gen_conn *k = gen_conn_of(c);
-	uint64_t due = k->next_due_ns; /* set by who asks */
+	uint64_t due;
 
-	/* Acquire: pairs with gen_ask. */
+	/* Acquire: pairs with gen_ask, gen_sweep. */
 	if (!atomic_exchange_explicit(&k->asked, false, memory_order_acquire) || k->closing)
 		return;
+	due = k->next_due_ns;
+	if (atomic_load_explicit(&k->outstanding, memory_order_relaxed) > 0) {
+		/* Nobody asks a connection that waits for an answer but gen_sweep; it may have come meanwhile. */
+		if (atomic_load_explicit(&k->sent_ns, memory_order_relaxed) + GEN_LOST_NS > due)
+			return;
+		gen_worker_of(k, w)->c.lost++;
+		atomic_store_explicit(&k->outstanding, 0, memory_order_relaxed);
+	}
 	gen_send(w, c, due);
 }
 
@@ -346,15 +355,13 @@ gen_sweep(struct worker *w, struct gen *g, struct gen_worker *gw, uint64_t now)
 		gw->sweep = (gw->sweep + g->nworkers) % g->conf.connections;
 		if (atomic_load_explicit(&k->stage, memory_order_relaxed) != GEN_BUSY ||
 			atomic_load_explicit(&k->outstanding, memory_order_relaxed) == 0 ||
-			k->due_ns[k->first] + GEN_LOST_NS > now)
+			atomic_load_explicit(&k->asked, memory_order_relaxed) ||
+			atomic_load_explicit(&k->sent_ns, memory_order_relaxed) + GEN_LOST_NS > now)
 			continue;
 		cn = conv_by_handle(w->convs, k->handle);
 		if (cn == NULL)
 			continue;
-		gw->c.lost++;
-		k->due_ns[k->first] = now;
 		k->next_due_ns = now;
-		atomic_store_explicit(&k->outstanding, 0, memory_order_relaxed);
 		atomic_store_explicit(&k->asked, true, memory_order_release);
 		conv_kick(w, cn, NODE_KICK);
 		conv_put(w, cn);

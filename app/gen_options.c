@@ -19,7 +19,7 @@
 #include "udp.h"
 
 #define EXIT_USAGE      2
-#define SPARE_NODES     1024 /* conversations that have ended, before they can be used again */
+#define SPARE_NODES     65536 /* conversations that have ended, before a grace period has passed */
 #define CONNECTIONS_MAX 8000000
 #define SIZE_MAX_BYTES  65536
 

@@ -24,6 +24,7 @@
 #include "util.h"
 
 #define QUEUES     4 /* and workers, of the server */
+#define LATE_MS    1000 /* that this thread may wake up too late by, on a busy machine */
 #define STALLED    1 /* the queue whose worker stands still */
 #define LANES      12
 #define LANE_BYTES 5000
@@ -374,7 +375,7 @@ lanes_stalled(bool served)
 	wait_ms(STALL_US / 2000);
 	for (unsigned i = 0; i < LANES; i++)
 		half[i] = atomic_load(&lanes[i].done);
-	wait_ms(STALL_US / 2000 - 300);
+	wait_ms(STALL_US / 2000 - LATE_MS);
 	ok = expect(atomic_load(&awake_us) == 0, "the stall is over before we have looked") && ok;
 	printf("conversations during the stall, first and second half, by lane:");
 	for (unsigned i = 0; i < LANES; i++) {

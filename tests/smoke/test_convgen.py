@@ -53,7 +53,8 @@ def test_request(server):
     assert no_errors(said) and said["requests"] > 100
     assert abs(said["bytes_in"] - 1000 * said["requests"]) < 200000
     q = said["latency_us"]
-    assert q["p50"] <= q["p90"] <= q["p99"] <= q["p99_9"] <= q["max"] and q["count"] == said["requests"]
+    assert q["p50"] <= q["p90"] <= q["p99"] <= q["p99_9"] <= q["max"]
+    assert abs(q["count"] - said["requests"]) <= said["requests"] / 10  # the switch is not the same moment for both
 
 
 def test_request_by_schedule(server):
