@@ -80,7 +80,6 @@ int
 conv_table_start(struct conv_table *ct)
 {
 	struct ipht_conf ic = {
-		.name = ct->name,
 		.listeners = ct->conf.listeners,
 		.socket_id = ct->conf.socket_id,
 		.secret = ct->conf.secret,
@@ -265,8 +264,7 @@ conv_reclaimed(struct worker *w, const struct reclaim_batch *b)
 
 		id = cn->kick_next;
 		POINT("reclaim", &cn->n.word);
-		if (cn->position >= 0)
-			ipht_free_slot(ct->ipht, cn->position);
+		ipht_free_slot(ct->ipht, cn->position);
 		gen = (atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_GEN_MASK) +
 			NODE_GEN_ONE;
 		/* 0 is no generation: a zeroed handle names nothing. */
@@ -457,9 +455,7 @@ conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops
 			(RTE_CACHE_LINE_ROUNDUP(ops[k]->size) + RTE_CACHE_LINE_SIZE + 16);
 		nodes += conf->limit[k];
 	}
-	/* Table: two slots of 64 bytes per node, two buckets' shares, two entries of the ring of free slots. */
-	return bytes + rte_align64pow2(2 * nodes) / 8 * 64 * 2 + 2 * nodes * 64 +
-		rte_align64pow2(2 * nodes + 1) * 4;
+	return bytes + ipht_memory((uint32_t)nodes);
 }
 
 /* ---- checking ---- */

@@ -36,6 +36,8 @@ enum node_kind {
 /** Timer of a node. Links belong to the owning seat's thread; deadline and owner see timer.c. */
 #define CONV_TIMER_UNARMED 0 /* in no wheel; holds no reference */
 #define CONV_TIMER_NONE    1 /* stopped, but still in its owner's wheel, with a reference */
+#define CONV_TIMER_BUSY \
+	0x80 /* with the owner: set again before it would have fired, so stopping leaves it where it is */
 
 struct conv_timer {
 	uint32_t next, prev; /* node ids: neighbours in a slot of the wheel */
@@ -49,8 +51,8 @@ struct conv_node {
 	struct conv_timer timer;
 	uint32_t kick_next; /* next id on a kick list; valid while QUEUED */
 	_Atomic uint32_t post_next; /* next id in an inbox; valid while POSTED */
-	int32_t position; /* of the key slot, once out of the table; else -1 */
-	_Atomic uint8_t owner; /* seat whose wheel holds the timer */
+	int32_t position; /* what the table wants back of it after a grace period (ipht_free_slot), else -1 */
+	_Atomic uint8_t owner; /* seat whose wheel holds the timer; CONV_TIMER_BUSY */
 	uint8_t state; /* the kind's own; TCP's state for listings */
 	uint16_t slot; /* of the wheel, while the timer stands in it */
 };
@@ -191,7 +193,7 @@ void conv_die(struct worker *w, struct conv_node *cn);
  * before. Moving it later is a store. Inside only. A firing comes as NODE_TIMER work; it may come
  * early or once too often (compare with w->now_ms). */
 void conv_timer_set(struct worker *w, struct conv_node *cn, uint32_t at_ms);
-/** No timer. Inside only. */
+/** No timer is wanted now; it may fire once more. Inside only. */
 void conv_timer_stop(struct worker *w, struct conv_node *cn);
 
 /* ---- work from outside ---- */

@@ -150,8 +150,7 @@ static void
 listener_free(struct worker *w, struct listener *l)
 {
 	for (unsigned i = 0; i < listener_ports(l); i++)
-		if (l->nodes[i].position >= 0)
-			ipht_free_listen_slot(w->convs->ipht, l->nodes[i].position);
+		ipht_free_listen_slot(w->convs->ipht, l->nodes[i].position);
 	if (l->options != NULL && l->service->options_free != NULL)
 		l->service->options_free(l->options);
 	listener_destroy(l);

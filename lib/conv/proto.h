@@ -130,13 +130,15 @@ struct conv {
 	struct conv_node cn;
 	uint64_t svc[CONV_SVC_BYTES / 8];
 	uint32_t born_ms;
-	uint32_t active_ms; /* last packet in or out */
+	uint32_t mtu_at; /* TCP: when the path's MTU may have grown again; 0: it never fell */
 	/* The third cache line: what every packet needs; the protocol goes on with it. */
 	const struct proto *proto;
 	struct listener
 		*listener; /* whose configuration it has; counted, see listener.h. NULL: none */
 	const struct service *service;
 	struct path path;
+	uint32_t active_ms; /* TCP: last packet in or out; UDP: last one that the peer sent */
+	uint32_t flags; /* the protocol's own: what it is like, and what it has to do */
 };
 _Static_assert(offsetof(struct conv, proto) == 128, "on a line of its own");
 

@@ -10,6 +10,9 @@
  *                     and only by a compare-and-swap on the deadline it has judged: due, or NONE.
  *
  * So links and owner change only by the owner's thread while armed, and by the one inside while not.
+ * Stopping takes a node out of the own seat's wheel, and leaves it in another's to be found there; or in its own, if it is one that is
+ * set again and again (CONV_TIMER_BUSY): to look at it once in vain is less than to link and unlink it each time.
+ *
  * Moving a deadline later is a store (a swap that nothing waits for). Moving it earlier than `when` needs the owner: the mover
  * posts the node to the owner's inbox. The owner, when it puts a node off, writes `when` and then reads the deadline
  * again; the mover writes the deadline and then reads `when`. Both are sequentially consistent (store, then load of the
@@ -69,6 +72,13 @@ wheel_unlink(struct seat *s, struct conv_node *cn)
 	if (t->next != NODE_ID_NONE)
 		conv_node_at(s->ct, t->next)->timer.prev = t->prev;
 	s->wheel.armed--;
+}
+
+/** The seat in whose wheel an armed timer stands. Relaxed: read after an acquire of an armed deadline, or inside. */
+static unsigned
+timer_owner(const struct conv_node *cn)
+{
+	return atomic_load_explicit(&cn->owner, memory_order_relaxed) & ~CONV_TIMER_BUSY;
 }
 
 /** Times that would be mistaken for the two states are put off by up to 2 ms, once in 49 days. */
@@ -143,7 +153,7 @@ conv_timer_posted(struct worker *w, struct conv_node *cn)
 	POINT("posted timer", &t->deadline);
 	/* Acquire: an armed timer's owner and links are seen with it. */
 	at = atomic_load_explicit(&t->deadline, memory_order_seq_cst);
-	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
+	owner = timer_owner(cn);
 	if (at == CONV_TIMER_UNARMED)
 		return;
 	if (owner != s->number) {
@@ -157,13 +167,26 @@ conv_timer_posted(struct worker *w, struct conv_node *cn)
 	timer_look(w, cn);
 }
 
+/** Out of the own seat's wheel, by who is inside. Relaxed: the word's release hands over what was done. */
+static void
+timer_let_go(struct worker *w, struct conv_node *cn)
+{
+	wheel_unlink(w->seat, cn);
+	atomic_store_explicit(&cn->timer.deadline, CONV_TIMER_UNARMED, memory_order_relaxed);
+	/* Not the last reference: the caller is inside. */
+	node_unref(&cn->n);
+}
+
 static void
 timer_arm(struct worker *w, struct conv_node *cn, uint32_t at)
 {
 	struct seat *s = w->seat;
+	uint32_t last = atomic_load_explicit(&cn->timer.when, memory_order_relaxed);
+	bool busy = last != 0 && (int32_t)(last - w->now_ms) > 0;
 
 	conv_hold(cn);
-	atomic_store_explicit(&cn->owner, (uint8_t)s->number, memory_order_relaxed);
+	atomic_store_explicit(&cn->owner, (uint8_t)(s->number | (busy ? CONV_TIMER_BUSY : 0)),
+		memory_order_relaxed);
 	atomic_store_explicit(&cn->timer.when, at, memory_order_relaxed);
 	wheel_link(s, cn, at);
 	POINT("arm", &cn->timer.deadline);
@@ -195,7 +218,7 @@ conv_timer_set(struct worker *w, struct conv_node *cn, uint32_t at_ms)
 	POINT("look at when", &t->when);
 	if ((int32_t)(at - atomic_load_explicit(&t->when, memory_order_seq_cst)) >= 0)
 		return;
-	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
+	owner = timer_owner(cn);
 	if (owner == w->seat->number) {
 		wheel_unlink(w->seat, cn);
 		atomic_store_explicit(&t->when, at, memory_order_relaxed);
@@ -211,10 +234,21 @@ conv_timer_stop(struct worker *w, struct conv_node *cn)
 {
 	struct conv_timer *t = &cn->timer;
 	uint32_t was;
+	uint8_t owner;
 
 	assert(conv_inside(w, cn));
 	POINT("stop", &t->deadline);
 	was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
+	if (was == CONV_TIMER_UNARMED)
+		return;
+	/* Armed: nobody but the owner changes that, and we are inside, so this is the owner still. */
+	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
+	if (owner == w->seat->number) {
+		timer_let_go(w, cn);
+		return;
+	}
+	if ((owner & CONV_TIMER_BUSY) != 0)
+		return;
 	while (was != CONV_TIMER_UNARMED && was != CONV_TIMER_NONE)
 		/* Relaxed: nothing but the value is handed over. */
 		if (atomic_compare_exchange_weak_explicit(&t->deadline, &was, CONV_TIMER_NONE,
@@ -241,16 +275,13 @@ conv_timer_cancel(struct worker *w, struct conv_node *cn)
 		POINT("deadline now", &t->deadline);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->deadline, &was, now, memory_order_seq_cst, memory_order_relaxed));
-	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
+	owner = timer_owner(cn);
 	if (owner != w->seat->number) {
 		w->seat->c.timers_moved_remote++;
 		conv_post_timer(w->convs, owner, cn);
 		return;
 	}
-	wheel_unlink(w->seat, cn);
-	atomic_store_explicit(&t->deadline, CONV_TIMER_UNARMED, memory_order_relaxed);
-	/* Not the last reference: the caller is inside. */
-	node_unref(&cn->n);
+	timer_let_go(w, cn);
 }
 
 /** Take a slot's nodes down one by one: they go to lower levels, or are judged. */

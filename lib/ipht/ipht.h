@@ -2,12 +2,12 @@
  * Copyright (c) 2026 the convd authors
  *
  * The table: key -> node, shared by all workers. A source of references, never
- * of bare pointers that outlive a turn (I1). Readers take no lock (rte_hash,
- * RW_CONCURRENCY_LF); writers are serialised by one lock, an update long, so that
+ * of bare pointers that outlive a turn (I1). Readers take no lock; writers of the same
+ * chain of buckets are serialised by its lock, an update long, so that
  * insert-if-absent, compare-and-remove and replace are each one step (I2). It knows
  * no conversation.
  *
- * Any thread may write. Threads that read must be readers of the QSBR domain
+ * Any thread may write. Threads that read or write must be readers of the QSBR domain
  * that delays ipht_free_slot.
  */
 #pragma once
@@ -19,13 +19,11 @@
 
 #define IPHT_ZONE_ANY6 6 /* zone of a listener on every IPv6 address */
 #define IPHT_BURST_MAX 64 /* most keys of one ipht_look_burst */
-#define IPHT_NAME_MAX  20 /* most bytes of a table's name */
 
 struct ipht;
 
 struct ipht_conf {
-	const char *name; /* unique in the process, <= 20 bytes */
-	uint32_t limit; /* most nodes at once; the table has twice as many slots */
+	uint32_t limit; /* nodes that there is surely room for */
 	uint32_t listeners; /* most listening (address, port, protocol) triples */
 	int socket_id; /* NUMA node, or SOCKET_ID_ANY */
 	struct key_secret secret; /* drawn by the caller */
@@ -33,9 +31,12 @@ struct ipht_conf {
 
 /**
  * Create a table.
- * @return the table, or NULL with *ret_err = -ENOMEM, -EINVAL or -EEXIST (name taken)
+ * @return the table, or NULL with *ret_err = -ENOMEM or -EINVAL
  */
 struct ipht *ipht_create(const struct ipht_conf *conf, int *ret_err);
+
+/** Bytes that buckets take for so many nodes: 36 for each. */
+uint64_t ipht_memory(uint32_t limit);
 
 /** Free a table. No reader or writer may be left. NULL is fine. */
 void ipht_free(struct ipht *t);
@@ -71,34 +72,33 @@ unsigned ipht_look_burst(struct ipht *t, const struct key48 *const keys[], const
  *
  * @param ret_winner on -EEXIST: the node that is there, referenced for the caller
  *        (never one whose refs are 0), else untouched; may be NULL if not wanted
- * @return 0, -EEXIST, -ENOSPC (no slot left)
+ * @return 0, -EEXIST, -ENOSPC (more than the table's limit, and no bucket is left)
  */
 int ipht_add(struct ipht *t, struct node *n, struct node **ret_winner);
 
 /**
  * Compare-and-remove: takes n out if, and only if, the key leads to n.
  *
- * The caller then drops the table's reference. The key slot stays taken until
- * ipht_free_slot.
+ * The caller then drops the table's reference.
  *
- * @return the key slot's position (>= 0), to be given to ipht_free_slot after a
- *         grace period; -ENOENT if the key leads elsewhere
+ * @return what is to be given to ipht_free_slot after a grace period (>= 0; 0: nothing need be);
+ *         -ENOENT if the key leads elsewhere
  */
 int ipht_rem(struct ipht *t, struct node *n);
 
 /**
  * Replace old by new under the same key in one step: no reader ever finds the
  * key unknown. new carries the table's reference already; the caller drops
- * the one on old. The key slot goes over to new.
+ * the one on old.
  *
  * @return 0, -ENOENT if the key does not lead to old
  */
 int ipht_replace(struct ipht *t, struct node *old, struct node *new);
 
-/** Give a key slot back, after the grace period that followed its ipht_rem. */
+/** Give back what an ipht_rem has left to be, after the grace period that followed it. Any thread. */
 void ipht_free_slot(struct ipht *t, int position);
 
-/** Nodes in the table now (listeners not among them); exact when no writer runs. */
+/** Nodes in the table now (listeners not among them); exact when no writer runs. Any thread. */
 uint32_t ipht_count(const struct ipht *t);
 
 /**
@@ -112,8 +112,8 @@ int ipht_listen(struct ipht *t, struct node *n);
 
 /**
  * Remove a listening node. Control thread only. n may be freed after a grace period,
- * when ipht_free_listen_slot gives its slot back.
- * @return position >= 0, or -ENOENT
+ * when ipht_free_listen_slot gives back what this returns.
+ * @return >= 0, or -ENOENT
  */
 int ipht_unlisten(struct ipht *t, struct node *n);
 void ipht_free_listen_slot(struct ipht *t, int position);

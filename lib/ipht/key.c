@@ -121,6 +121,19 @@ key_hash_aes(const struct key_secret *secret, const struct key *k)
 	return (uint32_t)_mm_cvtsi128_si32(x);
 }
 
+/** One block, five rounds. */
+__attribute__((target("aes,sse2"))) static inline uint32_t
+key_hash8_aes(const struct key_secret *secret, uint64_t word)
+{
+	const __m128i key = _mm_loadu_si128((const __m128i *)secret);
+	const __m128i turned = _mm_shuffle_epi32(key, 0x4e);
+	__m128i x = _mm_xor_si128(_mm_set_epi64x(8, (long long)word), key);
+
+	x = _mm_aesenc_si128(_mm_aesenc_si128(x, turned), key);
+	x = _mm_aesenc_si128(_mm_aesenc_si128(x, turned), key);
+	return (uint32_t)_mm_cvtsi128_si32(_mm_aesenc_si128(x, turned));
+}
+
 __attribute__((target("aes,sse2"))) static void
 key_hash_burst_aes(
 	const struct key_secret *secret, const struct key *const keys[], unsigned n, uint32_t ret[])
@@ -138,6 +151,16 @@ key_hash(const struct key_secret *secret, const struct key *k)
 		return key_hash_aes(secret, k);
 #endif
 	return key_hash_portable(secret, k);
+}
+
+uint32_t
+key_hash8(const struct key_secret *secret, uint64_t word)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("aes"))
+		return key_hash8_aes(secret, word);
+#endif
+	return (uint32_t)key_siphash(secret, &word, sizeof(word));
 }
 
 void

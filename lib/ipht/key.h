@@ -96,5 +96,7 @@ uint32_t key_hash(const struct key_secret *secret, const struct key *k);
 /** key_hash of n keys. */
 void key_hash_burst(const struct key_secret *secret, const struct key *const keys[], unsigned n,
 	uint32_t ret[]);
+/** Keyed hash of 8 bytes, by the same means: for offsets, not for the table. */
+uint32_t key_hash8(const struct key_secret *secret, uint64_t word);
 /** What key_hash is without AES instructions. */
 uint32_t key_hash_portable(const struct key_secret *secret, const struct key *k);

@@ -90,7 +90,7 @@ tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts
 	bool v4 = key_is_v4(&tc->c.cn.n.key);
 
 	tc->mss = peer_mss;
-	tc->flags |= v4 ? TCPF_V4 : 0;
+	tc->c.flags |= v4 ? TCPF_V4 : 0;
 	if (tc->c.path.gen == 0)
 		tc->c.path.mtu = v4 ? TCP_MSS_V4_DEFAULT + 40 : TCP_MSS_V6_DEFAULT + 60;
 	tc->send_max_kib = (uint16_t)(RTE_MIN(w->tcp->conf.send_max, TCP_BUF_INIT) >> 10);
@@ -99,17 +99,17 @@ tcp_setup(struct worker *w, struct tcp_conv *tc, uint16_t peer_mss, uint8_t opts
 	tc->cwnd = tcp_initial_window(tc);
 	tc->cc = w->tcp->conf.congestion & 3;
 	if (w->tcp->conf.nagle)
-		tc->flags |= TCPF_NAGLE;
+		tc->c.flags |= TCPF_NAGLE;
 	if ((opts & TCP_OPT_TS) != 0)
-		tc->flags |= TCPF_TS;
+		tc->c.flags |= TCPF_TS;
 	if ((opts & TCP_OPT_SACK_OK) != 0)
-		tc->flags |= TCPF_SACK;
+		tc->c.flags |= TCPF_SACK;
 	if ((opts & TCP_OPT_ECN) != 0) {
 		TCP_COUNT(w, ecn_agreed);
-		tc->flags |= TCPF_ECN;
+		tc->c.flags |= TCPF_ECN;
 	}
 	if ((opts & TCP_OPT_WSCALE) != 0) {
-		tc->flags |= TCPF_WSCALE;
+		tc->c.flags |= TCPF_WSCALE;
 		tc->rcv_wscale = w->tcp->rcv_wscale;
 	}
 }
@@ -123,7 +123,7 @@ tcp_establish(struct worker *w, struct tcp_conv *tc)
 	tc->snd_una = tc->snd_nxt;
 	tc->rto_at = 0;
 	tc->backoff = tc->retries = 0;
-	tc->flags |= TCPF_CONNECTED;
+	tc->c.flags |= TCPF_CONNECTED;
 	tcp_cc(tc)->init(tc);
 	tcp_keepalive_start(w, tc);
 }
@@ -179,7 +179,7 @@ static void
 tcp_status(const struct worker *w, const struct conv *c, struct conv_status *ret)
 {
 	const struct tcp_conv *tc = (const struct tcp_conv *)c;
-	uint32_t flags = tc->flags;
+	uint32_t flags = tc->c.flags;
 	int32_t queued = (int32_t)(tc->snd_end - tc->snd_una);
 
 	ret->proto = tcp_proto.name;

@@ -37,7 +37,7 @@ tcp_rto_ms(const struct worker *w, const struct tcp_conv *tc)
 	uint32_t us;
 
 	if (tc->srtt_us == 0)
-		return (tc->flags & TCPF_SYN_RESENT) != 0 && tc->c.cn.state >= TCP_ESTABLISHED
+		return (tc->c.flags & TCPF_SYN_RESENT) != 0 && tc->c.cn.state >= TCP_ESTABLISHED
 			? TCP_RTO_AFTER_SYN
 			: TCP_RTO_INIT_MS;
 	us = tc->srtt_us / 8 + RTE_MAX((uint32_t)RTO_GRANULARITY_US, tc->rttvar_us);
@@ -98,7 +98,7 @@ tcp_ack_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p, const st
 		tcp_rtt_sample(tc, (uint32_t)RTE_MIN(us, (uint64_t)UINT32_MAX));
 		return;
 	}
-	if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
+	if ((tc->c.flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
 		return;
 	ms = tcp_ts_now(w, &tc->c.cn.n.key) - p->tcp.ts_ecr;
 	if (ms <= TCP_RTO_MAX_MS) /* and no echo of what is yet to come */
@@ -129,7 +129,7 @@ tcp_ack_new(
 	struct acked a = {0, false};
 	uint8_t tlp = tcp_ack_tlp(tc, p->tcp.ack);
 
-	if ((tc->flags & TCPF_ECN) != 0 && tcp_cc(tc)->echo != NULL && tc->sndq.head != NULL)
+	if ((tc->c.flags & TCPF_ECN) != 0 && tcp_cc(tc)->echo != NULL && tc->sndq.head != NULL)
 		tcp_cc(tc)->echo(tc, p->tcp.ack, n->ece);
 	tcp_ack_queue(w, tc, p, &a);
 	tc->snd_una = p->tcp.ack;
@@ -137,10 +137,10 @@ tcp_ack_new(
 	tc->retries = 0;
 	ip_path_confirm(w, &tc->c.path);
 	tcp_ack_rtt(w, tc, p, &a);
-	if ((tc->flags & TCPF_TS) != 0 && p->tcp.ts_ecr != 0)
+	if ((tc->c.flags & TCPF_TS) != 0 && p->tcp.ts_ecr != 0)
 		tcp_recovery_echo(w, tc, p->tcp.ts_ecr);
 	if (tcp_fin_acked(tc)) {
-		tc->flags &= ~TCPF_FIN_LOST;
+		tc->c.flags &= ~TCPF_FIN_LOST;
 		acked--;
 	}
 	tcp_count(w, TCP_STAT_bytes_out, acked);
@@ -149,7 +149,7 @@ tcp_ack_new(
 		LISTENER_ADD(w, tc->c.listener, bytes_out, acked);
 	/* RFC 6298 section 5.2, 5.3 */
 	tc->rto_at = 0;
-	tc->flags &= ~TCPF_PERSIST;
+	tc->c.flags &= ~TCPF_PERSIST;
 	if (tc->snd_una != tc->snd_nxt)
 		tcp_rto_start(w, tc);
 	n->acked = acked;
@@ -180,11 +180,11 @@ tcp_ack(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	const struct pkt *p = pkt_of(m);
 	struct tcp_news n = {
 		.was_sacked = tcp_sacked(tc),
-		.ece = (tc->flags & TCPF_ECN) != 0 && (p->tcp.flags & TCP_ECE) != 0,
+		.ece = (tc->c.flags & TCPF_ECN) != 0 && (p->tcp.flags & TCP_ECE) != 0,
 	};
 	bool twice = false;
 
-	if ((tc->flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || n.was_sacked > 0))
+	if ((tc->c.flags & TCPF_SACK) != 0 && (p->tcp.nsack > 0 || n.was_sacked > 0))
 		twice = tcp_sack_update(w, tc, m);
 	if (seq_lt(tc->snd_una, p->tcp.ack)) {
 		tcp_ack_new(w, tc, p, &n, twice);

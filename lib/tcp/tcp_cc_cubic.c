@@ -112,7 +112,7 @@ cubic_acked(struct worker *w, struct tcp_conv *tc, uint32_t bytes)
 
 	if (tc->cwnd < tc->ssthresh) {
 		/* Section 4.8: what was before a timeout is no guide any more. */
-		if ((tc->flags & TCPF_LOSS) != 0)
+		if ((tc->c.flags & TCPF_LOSS) != 0)
 			tc->w_max = CUBIC_MAX_START;
 		cubic_epoch_end(tc);
 		bytes = tcp_slow_start(tc, bytes);

@@ -12,7 +12,7 @@ newreno_init(struct tcp_conv *tc)
 	tc->ssthresh = UINT32_MAX;
 	/* RFC 5681 section 3.1: one segment if SYN or SYN-ACK was lost. */
 	tc->cwnd =
-		(tc->flags & TCPF_SYN_RESENT) != 0 ? tcp_payload_max(tc) : tcp_initial_window(tc);
+		(tc->c.flags & TCPF_SYN_RESENT) != 0 ? tcp_payload_max(tc) : tcp_initial_window(tc);
 }
 
 /**
@@ -26,7 +26,7 @@ newreno_init(struct tcp_conv *tc)
 uint32_t
 tcp_slow_start(struct tcp_conv *tc, uint32_t bytes)
 {
-	uint32_t n = (tc->flags & TCPF_LOSS) != 0 ? RTE_MIN(bytes, tcp_payload_max(tc)) : bytes;
+	uint32_t n = (tc->c.flags & TCPF_LOSS) != 0 ? RTE_MIN(bytes, tcp_payload_max(tc)) : bytes;
 
 	if (tc->cwnd >= tc->ssthresh)
 		return bytes;

@@ -23,17 +23,17 @@ tcp_send_syn(struct worker *w, struct tcp_conv *tc)
 
 	o.ts_val = tcp_ts_next(w, tc);
 	/* RFC 3168 section 6.1.1.1: who does not answer to ECN may do without. */
-	if (!ack && w->tcp->conf.ecn == TCP_ECN_ASK && (tc->flags & TCPF_SYN_RESENT) == 0)
+	if (!ack && w->tcp->conf.ecn == TCP_ECN_ASK && (tc->c.flags & TCPF_SYN_RESENT) == 0)
 		o.flags |= TCP_ECE | TCP_CWR;
 	if (ack) {
-		o.flags |= TCP_ACK | ((tc->flags & TCPF_ECN) != 0 ? TCP_ECE : 0);
+		o.flags |= TCP_ACK | ((tc->c.flags & TCPF_ECN) != 0 ? TCP_ECE : 0);
 		o.ack = tc->rcv_nxt;
 		o.ts_ecr = tc->ts_recent;
-		if ((tc->flags & TCPF_TS) == 0)
+		if ((tc->c.flags & TCPF_TS) == 0)
 			o.opts &= ~TCP_OPT_TS;
-		if ((tc->flags & TCPF_SACK) == 0)
+		if ((tc->c.flags & TCPF_SACK) == 0)
 			o.opts &= ~TCP_OPT_SACK_OK;
-		if ((tc->flags & TCPF_WSCALE) == 0)
+		if ((tc->c.flags & TCPF_WSCALE) == 0)
 			o.opts &= ~TCP_OPT_WSCALE;
 		tc->last_ack = tc->rcv_nxt;
 	}
@@ -50,7 +50,7 @@ tcp_connect_fill(struct worker *w, struct conv *c)
 
 	c->cn.state = TCP_SYN_SENT;
 	tcp_setup(w, tc, tcp_mss_peer(&c->cn.n.key, 0, 0), 0);
-	tc->flags |= TCPF_BORN | TCPF_ACTIVE | TCPF_OPENING;
+	tc->c.flags |= TCPF_BORN | TCPF_ACTIVE | TCPF_OPENING;
 }
 
 static void
@@ -102,7 +102,7 @@ tcp_syn_sent_agree(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 
 	tcp_setup(w, tc, tcp_mss_peer(&tc->c.cn.n.key, p->tcp.opts, p->tcp.mss), opts);
 	tc->snd_wscale = p->tcp.wscale; /* 0 if there was none; we always offer one */
-	if ((tc->flags & TCPF_TS) != 0)
+	if ((tc->c.flags & TCPF_TS) != 0)
 		tc->ts_recent = p->tcp.ts_val;
 	tc->rcv_nxt = p->tcp.seq + 1;
 	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
@@ -119,8 +119,8 @@ tcp_syn_sent_rtt(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 {
 	uint32_t ms = worker_since_ms(w, tc->c.active_ms);
 
-	if ((tc->flags & TCPF_SYN_RESENT) != 0) {
-		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
+	if ((tc->c.flags & TCPF_SYN_RESENT) != 0) {
+		if ((tc->c.flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0)
 			return;
 		ms = tcp_ts_now(w, &tc->c.cn.n.key) - p->tcp.ts_ecr;
 		/* Longer than the pause of SYN-ACK's retransmission: that may be what it is. */
@@ -170,7 +170,7 @@ tcp_syn_sent_input(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	}
 	tcp_syn_sent_rtt(w, tc, p);
 	tcp_establish(w, tc);
-	tc->flags |= TCPF_ACK_NOW;
+	tc->c.flags |= TCPF_ACK_NOW;
 	tc->c.active_ms = w->now_ms;
 	tcp_input_text(w, tc, m);
 }

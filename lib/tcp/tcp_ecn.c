@@ -19,7 +19,7 @@ tcp_ecn_asked(const struct worker *w, const struct pkt *p)
 bool
 tcp_ecn_granted(const struct worker *w, const struct tcp_conv *tc, const struct pkt *p)
 {
-	if (w->tcp->conf.ecn != TCP_ECN_ASK || (tc->flags & TCPF_SYN_RESENT) != 0)
+	if (w->tcp->conf.ecn != TCP_ECN_ASK || (tc->c.flags & TCPF_SYN_RESENT) != 0)
 		return false;
 	if ((p->tcp.flags & TCP_ACK) == 0)
 		return tcp_ecn_asked(w, p); /* simultaneous open */
@@ -32,7 +32,7 @@ tcp_ecn_input(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 {
 	bool ce = (p->flags & PKT_CE) != 0;
 
-	if ((tc->flags & TCPF_ECN) == 0 || p->data_len == 0)
+	if ((tc->c.flags & TCPF_ECN) == 0 || p->data_len == 0)
 		return;
 	if (ce)
 		TCP_COUNT(w, ecn_marks_in);
@@ -43,7 +43,7 @@ tcp_ecn_input(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 		if (tc->rcv_nxt != tc->last_ack)
 			tcp_send_ack(w, tc);
 		tc->ece = ce;
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 		return;
 	}
 	/* Section 6.1.3: until the peer says that it has reduced its window. */
@@ -51,7 +51,7 @@ tcp_ecn_input(struct worker *w, struct tcp_conv *tc, const struct pkt *p)
 		tc->ece = 0;
 	if (ce) {
 		tc->ece = 1;
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 	}
 }
 
@@ -67,7 +67,7 @@ tcp_ecn_reduce(struct worker *w, struct tcp_conv *tc, uint32_t acked)
 		flight = tc->cwnd;
 	TCP_COUNT(w, ecn_reductions);
 	tc->ssthresh = cc->marked != NULL ? cc->marked(w, tc, flight) : cc->ssthresh(w, tc, flight);
-	tc->flags |= TCPF_CWR;
+	tc->c.flags |= TCPF_CWR;
 	tc->cwr = 1;
 	if (tc->sndq.head == NULL)
 		return;

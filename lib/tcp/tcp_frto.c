@@ -12,7 +12,7 @@ void
 tcp_frto_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
 {
 	struct tcp_flight *f = tcp_flight(tc);
-	bool sack = (tc->flags & TCPF_SACK) != 0;
+	bool sack = (tc->c.flags & TCPF_SACK) != 0;
 
 	if ((f->flags & TCP_FLIGHT_FRTO) != 0) {
 		/* Step 2. A duplicate: without SACK it is the sign of a loss; with it there may be more to come. */

@@ -27,7 +27,7 @@ tcp_not_acceptable(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, en
 	}
 	/* In SYN-RECEIVED nothing is flushed yet. */
 	if (tcp_seg_len(p) > 0 && tc->c.cn.state != TCP_SYN_RECEIVED)
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 	else
 		tcp_challenge(w, tc);
 	if (!old || r == DROP_TCP_PAWS) {
@@ -54,7 +54,7 @@ tcp_check_paws(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
 
-	if ((tc->flags & TCPF_TS) == 0 || (p->tcp.flags & TCP_RST) != 0)
+	if ((tc->c.flags & TCPF_TS) == 0 || (p->tcp.flags & TCP_RST) != 0)
 		return true;
 	if ((p->tcp.opts & TCP_OPT_TS) == 0) {
 		TCP_COUNT(w, paws);
@@ -195,7 +195,7 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 	switch (tc->c.cn.state) {
 	case TCP_FIN_WAIT_1:
 		tcp_state_set(w, tc, TCP_FIN_WAIT_2);
-		if ((tc->flags & TCPF_CLOSED) != 0)
+		if ((tc->c.flags & TCPF_CLOSED) != 0)
 			tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
 		return true;
 	case TCP_CLOSING:
@@ -222,10 +222,10 @@ tcp_ack_states(struct worker *w, struct tcp_conv *tc)
 static void
 tcp_check_fin(struct worker *w, struct tcp_conv *tc)
 {
-	if ((tc->flags & (TCPF_PEER_FIN_AT | TCPF_PEER_FIN)) != TCPF_PEER_FIN_AT ||
+	if ((tc->c.flags & (TCPF_PEER_FIN_AT | TCPF_PEER_FIN)) != TCPF_PEER_FIN_AT ||
 		tc->rcv_nxt != tc->rcv_fin)
 		return;
-	tc->flags |= TCPF_PEER_FIN | TCPF_ACK_NOW;
+	tc->c.flags |= TCPF_PEER_FIN | TCPF_ACK_NOW;
 	tc->rcv_nxt++;
 	tc->rcv_adv = seq_max(tc->rcv_adv, tc->rcv_nxt);
 	tcp_ooo_free(tc);
@@ -273,7 +273,7 @@ tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		break;
 	default: /* after its FIN a peer has no more to say: ignore it */
 		if (text || fin)
-			tc->flags |= TCPF_ACK_NOW;
+			tc->c.flags |= TCPF_ACK_NOW;
 		if (text && seq_lt(tc->rcv_nxt, end)) {
 			drop(w, m, DROP_TCP_CLOSED);
 			return;
@@ -282,13 +282,13 @@ tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return;
 	}
-	if (fin && (tc->flags & TCPF_PEER_FIN_AT) == 0 && seq_le(end, tc->rcv_adv)) {
-		tc->flags |= TCPF_PEER_FIN_AT;
+	if (fin && (tc->c.flags & TCPF_PEER_FIN_AT) == 0 && seq_le(end, tc->rcv_adv)) {
+		tc->c.flags |= TCPF_PEER_FIN_AT;
 		tc->rcv_fin = end;
 	}
 	if (fin && tc->rcv_nxt != end)
-		tc->flags |= TCPF_ACK_NOW;
-	if (text && (tc->flags & TCPF_CLOSED) != 0 && seq_lt(tc->rcv_nxt, end)) {
+		tc->c.flags |= TCPF_ACK_NOW;
+	if (text && (tc->c.flags & TCPF_CLOSED) != 0 && seq_lt(tc->rcv_nxt, end)) {
 		tcp_text_closed(w, tc, m);
 		return;
 	}
@@ -297,7 +297,7 @@ tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 	} else if (tcp_rcv_wnd(tc) == 0) {
 		/* A probe of our closed window (RFC 9293 section 3.8.6.1). */
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 		drop(w, m, DROP_TCP_WINDOW);
 	} else {
 		tcp_recv(w, tc, m);
@@ -309,7 +309,7 @@ tcp_input_text(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 static void
 tcp_ts_note(struct tcp_conv *tc, const struct pkt *p)
 {
-	if ((tc->flags & TCPF_TS) != 0 && (p->tcp.opts & TCP_OPT_TS) != 0 &&
+	if ((tc->c.flags & TCPF_TS) != 0 && (p->tcp.opts & TCP_OPT_TS) != 0 &&
 		seq_le(p->tcp.seq, tc->last_ack) && seq_le(tc->ts_recent, p->tcp.ts_val))
 		tc->ts_recent = p->tcp.ts_val;
 }
@@ -326,7 +326,7 @@ tcp_predicted(const struct tcp_conv *tc, const struct pkt *p)
 		return false;
 	if (p->data_len > 0 && tcp_rcv_wnd(tc) == 0)
 		return false;
-	return (tc->flags & TCPF_TS) == 0 ||
+	return (tc->c.flags & TCPF_TS) == 0 ||
 		((p->tcp.opts & TCP_OPT_TS) != 0 && seq_le(tc->ts_recent, p->tcp.ts_val));
 }
 

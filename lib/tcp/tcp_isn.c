@@ -2,7 +2,8 @@
  * Copyright (c) 2026 the convd authors
  *
  * Numbers that nobody outside can foresee: initial sequence numbers and timestamp offsets. One secret
- * serves both: SipHash takes in the length of what it hashes, and they hash 40 bytes, and 32 or 8. Any worker.
+ * serves both: SipHash takes in the length of what it hashes, and they hash 40 bytes, and 32 or 8; or 8 bytes go
+ * through AES. Any worker.
  */
 #include <stddef.h>
 
@@ -25,10 +26,11 @@ uint32_t
 tcp_ts_now(const struct worker *w, const struct key *k)
 {
 	_Static_assert(offsetof(struct key, rport_be) == 32, "two addresses");
-	uint32_t v4[2] = {key_v4_be(k->raddr), key_v4_be(k->laddr)};
 
 	if (likely(key_is_v4(k)))
-		return w->now_ms + (uint32_t)key_siphash(&w->tcp->conf.secret, v4, sizeof(v4));
+		return w->now_ms +
+			key_hash8(&w->tcp->conf.secret,
+				(uint64_t)key_v4_be(k->raddr) << 32 | key_v4_be(k->laddr));
 	return w->now_ms + (uint32_t)key_siphash(&w->tcp->conf.secret, k, 32);
 }
 

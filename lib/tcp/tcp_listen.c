@@ -189,7 +189,7 @@ tcp_half_open_rtt(
 		return; /* a cookie's timestamp is too coarse */
 	if (h->sends > 1) {
 		ms = tcp_ts_now(w, &h->cn.n.key) - p->tcp.ts_ecr;
-		if ((tc->flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms >= TCP_RTO_INIT_MS)
+		if ((tc->c.flags & TCPF_TS) == 0 || p->tcp.ts_ecr == 0 || ms >= TCP_RTO_INIT_MS)
 			return;
 	}
 	tcp_rtt_sample(tc, ms * 1000);
@@ -212,7 +212,7 @@ tcp_half_open_fill(
 	/* No route just now: the first segments find one, or their retransmissions. */
 	ip_path(w, &c->cn.n.key, &c->path);
 	tcp_setup(w, tc, h->mss, h->opts);
-	tc->flags |= TCPF_BORN | TCPF_OPENING | TCPF_ACCEPT;
+	tc->c.flags |= TCPF_BORN | TCPF_OPENING | TCPF_ACCEPT;
 	tc->snd_una = tc->snd_nxt = tc->snd_end = h->iss + 1;
 	tc->rcv_nxt = tc->last_ack = h->irs + 1;
 	tc->rcv_adv = tc->rcv_nxt + tcp_syn_window(w);
@@ -220,12 +220,12 @@ tcp_half_open_fill(
 	tc->rcv_from_ms = (uint16_t)w->now_ms;
 	tc->ts_recent = h->ts_recent;
 	tc->ts_sent = tcp_ts_now(w, &c->cn.n.key) - w->now_ms + h->sent_ms;
-	if ((tc->flags & TCPF_WSCALE) != 0)
+	if ((tc->c.flags & TCPF_WSCALE) != 0)
 		tc->snd_wscale = h->wscale;
 	tc->snd_wnd = tc->snd_wnd_max = (uint16_t)(h->wnd >> tc->snd_wscale);
 	tc->snd_wl1 = h->irs;
 	if (h->sends > 1)
-		tc->flags |= TCPF_SYN_RESENT;
+		tc->c.flags |= TCPF_SYN_RESENT;
 	tcp_half_open_rtt(w, h, tc, p);
 	tcp_cc(tc)->init(tc);
 	tcp_keepalive_start(w, tc);

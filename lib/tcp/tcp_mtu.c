@@ -17,7 +17,7 @@ tcp_mtu_fall(struct worker *w, struct tcp_conv *tc, uint32_t mtu)
 	/* It has the floor of what is believed: 552, 1280. */
 	if (!ip_path_mtu(&tc->c.path, &tc->c.cn.n.key, mtu))
 		return false;
-	tc->mtu_at = tcp_deadline(w, MTU_AGE_MS);
+	tc->c.mtu_at = tcp_deadline(w, MTU_AGE_MS);
 	TCP_COUNT(w, path_mtu_falls);
 	return tcp_mss(tc) < was;
 }
@@ -39,8 +39,8 @@ tcp_mtu_told(struct worker *w, struct tcp_conv *tc, uint32_t mtu)
 		any = true;
 	}
 	/* Not congestion: cwnd stays. */
-	if (any && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0) {
-		tc->flags |= TCPF_LOSS;
+	if (any && (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0) {
+		tc->c.flags |= TCPF_LOSS;
 		tcp_flight(tc)->recover = tc->snd_nxt;
 	}
 }
@@ -53,7 +53,7 @@ void
 tcp_mtu_lost(struct worker *w, struct tcp_conv *tc)
 {
 	static const uint16_t steps[] = {1500, 1280, 1024, 552};
-	bool v4 = (tc->flags & TCPF_V4) != 0;
+	bool v4 = (tc->c.flags & TCPF_V4) != 0;
 	unsigned n = v4 ? RTE_DIM(steps) : 2; /* RFC 8200 section 5: no narrower than 1280 */
 	uint32_t hlen = (v4 ? 40 : 60) + tcp_opts_len(tc);
 
@@ -72,7 +72,7 @@ tcp_mtu_lost(struct worker *w, struct tcp_conv *tc)
 void
 tcp_mtu_again(struct worker *w, struct tcp_conv *tc)
 {
-	tc->mtu_at = 0;
+	tc->c.mtu_at = 0;
 	tc->c.path.gen = 0;
 	ip_path(w, &tc->c.cn.n.key, &tc->c.path);
 }

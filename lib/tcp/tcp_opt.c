@@ -240,7 +240,7 @@ tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h)
 	struct ip_tx tx = {
 		.proto = IPPROTO_TCP,
 		.df = true,
-		.l4_len = (uint16_t)tcp_header_len(o),
+		.l4_len = (uint16_t)(*rte_pktmbuf_mtod_offset(h, uint8_t *, 12) >> 4) * 4,
 		.cksum_off = 16,
 		.tos = o->ect ? IP_ECT_0 : 0,
 	};

@@ -38,12 +38,12 @@ tcp_out_fill(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t 
 		.ack = tc->rcv_nxt,
 		.wnd = (uint16_t)(wnd >> tc->rcv_wscale),
 	};
-	if ((tc->flags & TCPF_TS) != 0) {
+	if ((tc->c.flags & TCPF_TS) != 0) {
 		o->opts = TCP_OPT_TS;
 		o->ts_val = tcp_ts_next(w, tc);
 		o->ts_ecr = tc->ts_recent;
 	}
-	if ((tc->flags & TCPF_SACK) != 0)
+	if ((tc->c.flags & TCPF_SACK) != 0)
 		tcp_out_sack(w, tc, o, len);
 }
 
@@ -54,8 +54,8 @@ tcp_acked_all(struct tcp_conv *tc, uint32_t wnd)
 	tc->last_ack = tc->rcv_nxt;
 	tc->rcv_adv = seq_max(tc->rcv_adv, tc->rcv_nxt + wnd);
 	tc->delack_at = 0;
-	tc->flags &= ~TCPF_ACK_NOW;
-	tc->flags |= TCPF_SENT;
+	tc->c.flags &= ~TCPF_ACK_NOW;
+	tc->c.flags |= TCPF_SENT;
 }
 
 /** Put payload behind the header: copied where short, else shared. @return false: no buffer */
@@ -89,11 +89,11 @@ tcp_attach(struct worker *w, struct rte_mbuf *h, struct rte_mbuf *payload, uint3
 static void
 tcp_out_ecn(struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
 {
-	if ((tc->flags & TCPF_ECN) == 0)
+	if ((tc->c.flags & TCPF_ECN) == 0)
 		return;
 	if (tc->ece)
 		o->flags |= TCP_ECE;
-	if (len == 0 || o->seq != tc->snd_nxt || (tc->flags & TCPF_PERSIST) != 0)
+	if (len == 0 || o->seq != tc->snd_nxt || (tc->c.flags & TCPF_PERSIST) != 0)
 		return;
 	o->ect = true;
 	if (tc->cwr)
@@ -148,17 +148,17 @@ tcp_challenge(struct worker *w, struct tcp_conv *tc)
 static bool
 tcp_fin_with(const struct tcp_conv *tc, uint32_t end)
 {
-	return (tc->flags & TCPF_FIN_QUEUED) != 0 && end == tc->snd_end;
+	return (tc->c.flags & TCPF_FIN_QUEUED) != 0 && end == tc->snd_end;
 }
 
 /** FIN has gone out for the first time: RFC 9293 section 3.10.4. */
 static void
 tcp_fin_sent(struct worker *w, struct tcp_conv *tc)
 {
-	tc->flags &= ~TCPF_FIN_LOST;
-	if ((tc->flags & TCPF_FIN_SENT) != 0)
+	tc->c.flags &= ~TCPF_FIN_LOST;
+	if ((tc->c.flags & TCPF_FIN_SENT) != 0)
 		return;
-	tc->flags |= TCPF_FIN_SENT;
+	tc->c.flags |= TCPF_FIN_SENT;
 	tc->snd_nxt = tc->snd_end + 1;
 	if (tc->c.cn.state == TCP_ESTABLISHED || tc->c.cn.state == TCP_SYN_RECEIVED)
 		tcp_state_set(w, tc, TCP_FIN_WAIT_1);
@@ -184,14 +184,20 @@ tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		return p->tx.len > tcp_payload_max(tc) ? -EMSGSIZE : -ENOBUFS;
 	p->tx.sent_us = w->now_us;
 	p->tx.sends += p->tx.sends < UINT8_MAX;
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
 		tcp_flight(tc)->prr_out += p->tx.len;
 	tc->snd_nxt = seq_max(tc->snd_nxt, end);
 	if (fin)
 		tcp_fin_sent(w, tc);
-	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
-		tcp_rto_start(w, tc);
 	return err == -ENOBUFS ? err : 0;
+}
+
+/** Something went out: the retransmission timer runs. */
+static void
+tcp_rto_sent(struct worker *w, struct tcp_conv *tc)
+{
+	if (tc->rto_at == 0 || (tc->c.flags & TCPF_PERSIST) != 0)
+		tcp_rto_start(w, tc);
 }
 
 /** An element that is lost, in so many pieces as the path wants now. @return false: no more now */
@@ -207,6 +213,7 @@ tcp_resend(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 			return false;
 		err = tcp_send_element(w, tc, m);
 	} while (err == -EMSGSIZE);
+	tcp_rto_sent(w, tc);
 	tcp_flight(tc)->pipe += p->tx.len;
 	p->tx.flags |= TCP_TX_RETRANS;
 	if (tcp_flight(tc)->undo_sent++ == 0)
@@ -227,7 +234,7 @@ tcp_rescue(struct worker *w, struct tcp_conv *tc)
 	struct tcp_flight *f = tcp_flight(tc);
 	struct rte_mbuf *last = NULL;
 
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK)) != (TCPF_RECOVERY | TCPF_SACK) ||
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_SACK)) != (TCPF_RECOVERY | TCPF_SACK) ||
 		(f->flags & TCP_FLIGHT_RESCUED) != 0 || f->next != NULL ||
 		f->pipe + tcp_payload_max(tc) > tc->cwnd)
 		return;
@@ -249,7 +256,7 @@ tcp_send_lost(struct worker *w, struct tcp_conv *tc)
 	struct tcp_flight *f;
 	struct rte_mbuf *m;
 
-	if (tc->sndq.head == NULL || (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+	if (tc->sndq.head == NULL || (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		return true;
 	if (tcp_frto_holds(w, tc))
 		return false;
@@ -277,9 +284,9 @@ tcp_new_max(const struct tcp_conv *tc)
 {
 	uint32_t max = tcp_payload_max(tc);
 
-	if (tc->ooo == NULL || (tc->flags & TCPF_SACK) == 0)
+	if (tc->ooo == NULL || (tc->c.flags & TCPF_SACK) == 0)
 		return max;
-	return max - (4 + 8u * RTE_MIN(tc->ooo_runs, (tc->flags & TCPF_TS) != 0 ? 3 : 4));
+	return max - (4 + 8u * RTE_MIN(tc->ooo_runs, (tc->c.flags & TCPF_TS) != 0 ? 3 : 4));
 }
 
 /**
@@ -293,8 +300,8 @@ tcp_worth_sending(const struct tcp_conv *tc, const struct pkt *p, uint32_t n, bo
 		return n >= RTE_MAX(((uint32_t)tc->snd_wnd_max << tc->snd_wscale) / 2, 1u);
 	if (n < p->tx.len || p->next != NULL)
 		return true; /* a full segment, or one of as many pieces as there may be */
-	return n >= tcp_payload_max(tc) || (tc->flags & TCPF_NAGLE) == 0 ||
-		tc->snd_una == tc->snd_nxt || (tc->flags & TCPF_FIN_QUEUED) != 0;
+	return n >= tcp_payload_max(tc) || (tc->c.flags & TCPF_NAGLE) == 0 ||
+		tc->snd_una == tc->snd_nxt || (tc->c.flags & TCPF_FIN_QUEUED) != 0;
 }
 
 /** Make the next new element one segment. @return its length, 0: not now */
@@ -312,7 +319,7 @@ tcp_next_segment(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		return 0;
 	n = RTE_MIN(n, room);
 	if (tcp_pipe(tc) > 0 && tcp_pipe(tc) + n > tc->cwnd) {
-		tc->flags |= TCPF_CWND_LTD;
+		tc->c.flags |= TCPF_CWND_LTD;
 		return 0;
 	}
 	if (n < p->tx.len && !tcp_send_split(w, tc, m, n))
@@ -341,13 +348,16 @@ tcp_send_new(struct worker *w, struct tcp_conv *tc)
 	bool any = false;
 	int err = 0;
 
-	tc->flags &= ~TCPF_CWND_LTD;
 	while (err != -ENOBUFS && tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL &&
 		tcp_next_segment(w, tc, m) > 0) {
 		err = tcp_send_next(w, tc, m);
 		any |= err != -EMSGSIZE;
 	}
-	if (any)
+	if (!any)
+		return;
+	if (tc->rto_at == 0 || (tc->c.flags & TCPF_PERSIST) != 0)
+		tcp_rto_start(w, tc);
+	else
 		tcp_tlp_sent(w, tc);
 }
 
@@ -380,34 +390,32 @@ tcp_send_probe(struct worker *w, struct tcp_conv *tc)
 static void
 tcp_send_fin(struct worker *w, struct tcp_conv *tc)
 {
-	bool due = (tc->flags & TCPF_FIN_QUEUED) != 0 &&
-		((tc->flags & TCPF_FIN_SENT) == 0 || (tc->flags & TCPF_FIN_LOST) != 0);
+	bool due = (tc->c.flags & TCPF_FIN_SENT) == 0 || (tc->c.flags & TCPF_FIN_LOST) != 0;
 
 	if (!due || (tc->sndq.head != NULL && tcp_flight(tc)->next != NULL))
 		return;
 	/* Behind what is lost: in order, and no sooner than the window of congestion lets that go. */
-	if (tc->sndq.head != NULL && (tc->flags & TCPF_FIN_LOST) != 0 &&
+	if (tc->sndq.head != NULL && (tc->c.flags & TCPF_FIN_LOST) != 0 &&
 		(pkt_of(pktq_last(&tc->sndq))->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) ==
 			TCP_TX_LOST)
 		return;
 	tcp_emit(w, tc, tc->snd_end, NULL, 0, TCP_FIN);
 	tcp_fin_sent(w, tc);
-	if (tc->rto_at == 0 || (tc->flags & TCPF_PERSIST) != 0)
-		tcp_rto_start(w, tc);
+	tcp_rto_sent(w, tc);
 }
 
 /** Nothing outstanding and the window too small for what waits: the persist timer asks (RFC 9293 section 3.8.6.1). */
 static void
 tcp_persist_check(struct worker *w, struct tcp_conv *tc)
 {
-	bool waits = tc->sndq.head != NULL && tcp_flight(tc)->next == tc->sndq.head;
+	bool waits = tcp_flight(tc)->next == tc->sndq.head;
 
-	if (!waits || (tc->flags & TCPF_PERSIST) != 0)
+	if (!waits || (tc->c.flags & TCPF_PERSIST) != 0)
 		return;
 	tc->backoff = 0;
 	tc->rto_at = 0;
 	tcp_rto_start(w, tc);
-	tc->flags |= TCPF_PERSIST;
+	tc->c.flags |= TCPF_PERSIST;
 }
 
 /**
@@ -431,7 +439,8 @@ tcp_probe(struct worker *w, struct tcp_conv *tc)
 	room = RTE_MIN(room, tcp_payload_max(tc));
 	if (p->tx.len > room && !tcp_send_split(w, tc, m, room))
 		return;
-	tcp_send_next(w, tc, m);
+	if (tcp_send_next(w, tc, m) != -EMSGSIZE)
+		tcp_rto_sent(w, tc);
 }
 
 /** RFC 5681 section 4.1: after a pause of an RTO what cwnd knew is stale. Before active_ms is set anew. */
@@ -445,30 +454,38 @@ tcp_idle_restart(struct worker *w, struct tcp_conv *tc)
 		tc->cwnd = RTE_MIN(tc->cwnd, tcp_initial_window(tc));
 }
 
+/** What is queued: lost, new, and to the rescue. */
+static void
+tcp_output_queue(struct worker *w, struct tcp_conv *tc)
+{
+	tcp_idle_restart(w, tc);
+	if (tcp_send_lost(w, tc)) {
+		tcp_send_new(w, tc);
+		tcp_rescue(w, tc);
+	} else {
+		tc->c.flags |= TCPF_CWND_LTD;
+	}
+	tcp_flight_sent(tc);
+}
+
 /** Send what is due. Synchronised states only. */
 void
 tcp_output(struct worker *w, struct tcp_conv *tc)
 {
-	tc->flags &= ~TCPF_SENT;
-	tcp_idle_restart(w, tc);
-	if (tcp_send_lost(w, tc)) {
-		tcp_send_new(w, tc);
-		if (tc->sndq.head != NULL)
-			tcp_rescue(w, tc);
-	} else {
-		tc->flags |= TCPF_CWND_LTD;
-	}
+	tc->c.flags &= ~(TCPF_SENT | TCPF_CWND_LTD);
 	if (tc->sndq.head != NULL)
-		tcp_flight_sent(tc);
+		tcp_output_queue(w, tc);
 	POINT("output_mid", &tc->c.cn.n.word);
-	tcp_send_fin(w, tc);
-	if ((tc->flags & TCPF_WINDOW) != 0 && (tc->flags & TCPF_SENT) == 0 &&
+	if ((tc->c.flags & TCPF_FIN_QUEUED) != 0)
+		tcp_send_fin(w, tc);
+	if ((tc->c.flags & TCPF_WINDOW) != 0 && (tc->c.flags & TCPF_SENT) == 0 &&
 		tcp_window_worth(w, tc)) {
 		TCP_COUNT(w, window_updates);
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 	}
-	tc->flags &= ~TCPF_WINDOW;
-	if ((tc->flags & TCPF_ACK_NOW) != 0)
+	tc->c.flags &= ~TCPF_WINDOW;
+	if ((tc->c.flags & TCPF_ACK_NOW) != 0)
 		tcp_send_ack(w, tc);
-	tcp_persist_check(w, tc);
+	if (tc->sndq.head != NULL)
+		tcp_persist_check(w, tc);
 }

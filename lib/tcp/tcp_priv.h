@@ -89,7 +89,7 @@ enum tcp_state {
 #define TCP_MERGE_MAX       512 /* payloads up to this are copied into the buffer before them */
 #define TCP_FRAME_SEGS      8 /* most pieces of one segment's payload */
 
-/* What a conversation is like, and what it has to do. */
+/* What a conversation is like, and what it has to do (conv.flags). */
 #define TCPF_BORN        0x00000001u /* work has not run yet */
 #define TCPF_ACTIVE      0x00000002u /* our side opened it */
 #define TCPF_OPENING     0x00000004u /* the service has been told neither accept nor connected */
@@ -119,10 +119,13 @@ enum tcp_state {
 #define TCPF_WINDOW      0x04000000u /* something was read: look whether the window should be told */
 #define TCPF_SYN_RESENT \
 	0x08000000u /* SYN or SYN-ACK was lost: small start (RFC 5681 section 3.1) */
-#define TCPF_V4         0x10000000u /* IPv4 */
-#define TCPF_ECN        0x20000000u /* ECN agreed on (RFC 3168) */
-#define TCPF_SENT       0x40000000u /* a segment with an ACK went out in this flush */
-#define TCPF_CWR        0x80000000u /* cwnd comes down, as the peer saw marks, up to flight->recover */
+#define TCPF_V4   0x10000000u /* IPv4 */
+#define TCPF_ECN  0x20000000u /* ECN agreed on (RFC 3168) */
+#define TCPF_SENT 0x40000000u /* a segment with an ACK went out in this flush */
+#define TCPF_CWR  0x80000000u /* cwnd comes down, as the peer saw marks, up to flight->recover */
+
+/* None of these: there is nothing to be told to the service. */
+#define TCPF_SERVE      (TCPF_OPENING | TCPF_KICKED | TCPF_RECV | TCPF_BLOCKED | TCPF_PEER_FIN)
 
 #define TCP_RACK_RTT_US 64u /* what 4 s have room for in 16 bits */
 
@@ -179,10 +182,8 @@ struct tcp_conv {
 
 	uint32_t rto_at, delack_at,
 		misc_at; /* deadlines; misc: FIN-WAIT-2, TIME-WAIT, else keepalive */
-	uint32_t mtu_at; /* when the path's MTU may have grown again; 0: it never fell */
 	uint32_t challenge_at; /* challenge ACKs are paid for up to here */
 	uint32_t ts_sent; /* last timestamp sent: never goes back, though workers' clocks differ */
-	uint32_t flags;
 
 	uint16_t snd_wnd, snd_wnd_max; /* as in the header: to be shifted by snd_wscale */
 	uint16_t mss; /* the peer's: most bytes behind a header of 20, options count; see tcp_mss */
@@ -505,7 +506,7 @@ tcp_flight(const struct tcp_conv *tc)
 static inline void
 tcp_flight_sent(struct tcp_conv *tc)
 {
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) == 0)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) == 0)
 		tcp_flight(tc)->out_una = tc->snd_una;
 }
 
@@ -524,14 +525,14 @@ tcp_rcv_wnd(const struct tcp_conv *tc)
 static inline unsigned
 tcp_opts_len(const struct tcp_conv *tc)
 {
-	return (tc->flags & TCPF_TS) != 0 ? TCP_TS_LEN : 0;
+	return (tc->c.flags & TCPF_TS) != 0 ? TCP_TS_LEN : 0;
 }
 
 /** Most bytes behind a header of 20 now: the peer's limit, or the path's (RFC 9293 section 3.7.1). */
 static inline uint32_t
 tcp_mss(const struct tcp_conv *tc)
 {
-	uint32_t path = tc->c.path.mtu - ((tc->flags & TCPF_V4) != 0 ? 40u : 60u);
+	uint32_t path = tc->c.path.mtu - ((tc->c.flags & TCPF_V4) != 0 ? 40u : 60u);
 
 	return RTE_MIN((uint32_t)tc->mss, path);
 }
@@ -555,7 +556,7 @@ tcp_initial_window(const struct tcp_conv *tc)
 static inline bool
 tcp_fin_acked(const struct tcp_conv *tc)
 {
-	return (tc->flags & TCPF_FIN_SENT) != 0 && tc->snd_una == tc->snd_end + 1;
+	return (tc->c.flags & TCPF_FIN_SENT) != 0 && tc->snd_una == tc->snd_end + 1;
 }
 
 /* ---- tcp_mbuf.c ---- */

@@ -26,7 +26,7 @@ tcp_rack_original(struct worker *w, const struct tcp_conv *tc, uint32_t rtt, con
 	if ((int32_t)rtt <
 		(int32_t)(tc->srtt_us / 16)) /* less than 0: another worker's clock is ahead */
 		return true;
-	if ((tc->flags & TCPF_TS) == 0 || ack->tcp.ts_ecr == 0)
+	if ((tc->c.flags & TCPF_TS) == 0 || ack->tcp.ts_ecr == 0)
 		return false;
 	echo_ms = tcp_ts_now(w, &tc->c.cn.n.key) - ack->tcp.ts_ecr;
 	return (int32_t)(echo_ms - rtt / 1000) > 1;
@@ -148,7 +148,8 @@ tcp_tlp_may(const struct tcp_conv *tc)
 {
 	const struct tcp_flight *f = tcp_flight(tc);
 
-	return (tc->flags & (TCPF_SACK | TCPF_RECOVERY | TCPF_LOSS | TCPF_PERSIST)) == TCPF_SACK &&
+	return (tc->c.flags & (TCPF_SACK | TCPF_RECOVERY | TCPF_LOSS | TCPF_PERSIST)) ==
+		TCPF_SACK &&
 		tc->c.cn.state >= TCP_ESTABLISHED && tc->backoff == 0 && tc->srtt_us != 0 &&
 		f->tlp == TCP_TLP_NONE && f->sacked == 0 && f->next != tc->sndq.head;
 }

@@ -17,7 +17,7 @@ tcp_pipe(const struct tcp_conv *tc)
 	if (tc->sndq.head == NULL)
 		return 0;
 	f = tcp_flight(tc);
-	if ((tc->flags & TCPF_SACK) != 0)
+	if ((tc->c.flags & TCPF_SACK) != 0)
 		return f->pipe;
 	return f->pipe - RTE_MIN(f->pipe, f->sacked);
 }
@@ -83,7 +83,7 @@ tcp_recovery_undo(struct worker *w, struct tcp_conv *tc)
 	}
 	tc->cwnd = RTE_MAX(tc->cwnd, f->undo_cwnd);
 	tc->ssthresh = RTE_MAX(tc->ssthresh, f->undo_ssthresh);
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
+	tc->c.flags &= ~(TCPF_RECOVERY | TCPF_LOSS);
 	f->flags = 0;
 	f->undo_cwnd = 0;
 	tcp_flight_sent(tc);
@@ -99,7 +99,7 @@ tcp_recovery_echo(struct worker *w, struct tcp_conv *tc, uint32_t ts_ecr)
 {
 	const struct tcp_flight *f;
 
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0 || tc->sndq.head == NULL)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0 || tc->sndq.head == NULL)
 		return;
 	f = tcp_flight(tc);
 	if (f->undo_cwnd != 0 && f->undo_sent > 0 && seq_lt(ts_ecr, f->undo_ts))
@@ -127,7 +127,7 @@ tcp_recovery_in_vain(const struct tcp_conv *tc)
 	const struct tcp_flight *f = tcp_flight(tc);
 	uint32_t end = f->next == NULL ? tc->snd_end : pkt_of(f->next)->tx.seq;
 
-	return (tc->flags & (TCPF_RECOVERY | TCPF_SACK)) == (TCPF_RECOVERY | TCPF_SACK) &&
+	return (tc->c.flags & (TCPF_RECOVERY | TCPF_SACK)) == (TCPF_RECOVERY | TCPF_SACK) &&
 		f->undo_cwnd != 0 && f->undo_sent == 0 && f->pipe + f->sacked == end - tc->snd_una;
 }
 
@@ -136,12 +136,12 @@ static void
 tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 {
 	struct tcp_flight *f = tcp_flight(tc);
-	uint32_t sacked = (tc->flags & TCPF_SACK) != 0 ? f->sacked : 0, flight;
+	uint32_t sacked = (tc->c.flags & TCPF_SACK) != 0 ? f->sacked : 0, flight;
 
 	TCP_COUNT(w, fast_recoveries);
 	tcp_recovery_save(tc);
 	/* RFC 3168 section 6.1.2: marks and losses of one window are answered once. */
-	if ((tc->flags & TCPF_CWR) == 0) {
+	if ((tc->c.flags & TCPF_CWR) == 0) {
 		flight = tcp_flight_size(tc);
 		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, flight);
 		tcp_prr_start(tc, RTE_MAX(flight, sacked) - sacked + delivered);
@@ -149,8 +149,8 @@ tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 	f->recover = tc->snd_nxt;
 	f->tlp = TCP_TLP_NONE;
 	f->flags = TCP_FLIGHT_FAST;
-	tc->flags |= TCPF_RECOVERY;
-	tc->flags &= ~TCPF_CWR;
+	tc->c.flags |= TCPF_RECOVERY;
+	tc->c.flags &= ~TCPF_CWR;
 	tc->cwr = 1;
 	tcp_prr(tc, delivered, false);
 }
@@ -159,7 +159,7 @@ tcp_recovery_begin(struct worker *w, struct tcp_conv *tc, uint32_t delivered)
 void
 tcp_recovery_late(struct worker *w, struct tcp_conv *tc)
 {
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		tcp_recovery_begin(w, tc, 0);
 }
 
@@ -170,15 +170,15 @@ tcp_recovery_leave(struct tcp_conv *tc)
 	uint32_t mss;
 
 	if (likely(tc->sndq.head == NULL &&
-		    (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0))
+		    (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0))
 		return;
 	mss = tcp_payload_max(tc);
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
 		tc->cwnd = tc->ssthresh;
 	/* RFC 6582 section 3.2 step 3: no burst when little is in flight. */
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_SACK)) == TCPF_RECOVERY)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_SACK)) == TCPF_RECOVERY)
 		tc->cwnd = RTE_MIN(tc->cwnd, RTE_MAX(tcp_pipe(tc), mss) + mss);
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR);
+	tc->c.flags &= ~(TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR);
 	if (tc->sndq.head == NULL)
 		return;
 	tcp_flight(tc)->flags = 0;
@@ -196,12 +196,12 @@ tcp_recovery_reno(struct tcp_conv *tc, uint32_t acked, bool dup)
 		f->sacked = 0;
 		f->dupacks = 0;
 		/* RFC 6582 section 3.2 step 4: a partial ACK names the next one that is lost. */
-		if ((tc->flags & TCPF_RECOVERY) == 0 || (head->tx.flags & TCP_TX_LOST) != 0)
+		if ((tc->c.flags & TCPF_RECOVERY) == 0 || (head->tx.flags & TCP_TX_LOST) != 0)
 			return false;
 	} else if (dup) {
 		f->sacked += tcp_payload_max(tc);
 		f->dupacks += f->dupacks < UINT8_MAX;
-		if (f->dupacks != TCP_DUPTHRESH || (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0)
+		if (f->dupacks != TCP_DUPTHRESH || (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) != 0)
 			return false;
 	} else {
 		return false;
@@ -219,9 +219,10 @@ tcp_recovery_grow(struct worker *w, struct tcp_conv *tc, uint32_t acked)
 {
 	uint32_t flight = tc->snd_nxt - tc->snd_una + acked;
 
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
 		return;
-	if ((tc->flags & TCPF_CWND_LTD) != 0 || (tc->cwnd < tc->ssthresh && flight > tc->cwnd / 2))
+	if ((tc->c.flags & TCPF_CWND_LTD) != 0 ||
+		(tc->cwnd < tc->ssthresh && flight > tc->cwnd / 2))
 		tcp_cc(tc)->acked(w, tc, acked);
 	else
 		tcp_recovery_resume(tc, false);
@@ -233,7 +234,7 @@ tcp_recovery_mark(struct worker *w, struct tcp_conv *tc, const struct tcp_news *
 {
 	bool lost;
 
-	if ((tc->flags & TCPF_SACK) == 0)
+	if ((tc->c.flags & TCPF_SACK) == 0)
 		return tcp_recovery_reno(tc, n->acked, n->dup);
 	lost = tcp_sack_mark_lost(tc);
 	return tcp_rack_mark(w, tc) || lost;
@@ -256,18 +257,18 @@ tcp_recovery_more(struct worker *w, struct tcp_conv *tc, const struct tcp_news *
 	uint32_t delivered;
 	bool lost;
 
-	if ((tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) != 0 &&
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) != 0 &&
 		seq_le(f->recover, tc->snd_una))
 		tcp_recovery_leave(tc);
 	lost = tcp_recovery_mark(w, tc, n);
 	delivered = tcp_recovery_delivered(tc, n);
-	if (lost && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
+	if (lost && (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0)
 		tcp_recovery_begin(w, tc, delivered);
 	else if (tcp_recovery_in_vain(tc))
 		tcp_recovery_undo(w, tc);
 	else if ((f->flags & (TCP_FLIGHT_FRTO | TCP_FLIGHT_FRTO_NEW)) != 0)
 		tcp_frto_ack(w, tc, n);
-	else if ((tc->flags & (TCPF_RECOVERY | TCPF_CWR)) != 0 && delivered > 0)
+	else if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0 && delivered > 0)
 		tcp_prr(tc, delivered, n->acked > 0 && !lost);
 }
 
@@ -276,7 +277,7 @@ void
 tcp_recovery_ack(struct worker *w, struct tcp_conv *tc, const struct tcp_news *n)
 {
 	/* While CWR has not gone out yet the peer repeats what was answered already. */
-	if (n->ece && !tc->cwr && (tc->flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0)
+	if (n->ece && !tc->cwr && (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS | TCPF_CWR)) == 0)
 		tcp_ecn_reduce(w, tc, n->acked);
 	if (n->acked > 0)
 		tcp_recovery_grow(w, tc, n->acked);
@@ -294,17 +295,17 @@ void
 tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 {
 	struct tcp_flight *f;
-	bool renege, first = (tc->flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0;
+	bool renege, first = (tc->c.flags & (TCPF_RECOVERY | TCPF_LOSS)) == 0;
 
-	if ((tc->flags & TCPF_FIN_SENT) != 0)
-		tc->flags |= TCPF_FIN_LOST;
+	if ((tc->c.flags & TCPF_FIN_SENT) != 0)
+		tc->c.flags |= TCPF_FIN_LOST;
 	if (tc->sndq.head != NULL && first)
 		tcp_recovery_save(tc);
 	if (tc->backoff == 0)
 		tc->ssthresh = tcp_cc(tc)->ssthresh(w, tc, tc->snd_nxt - tc->snd_una);
 	tc->cwnd = tcp_payload_max(tc);
 	tc->cwr = 1;
-	tc->flags &= ~(TCPF_RECOVERY | TCPF_CWR);
+	tc->c.flags &= ~(TCPF_RECOVERY | TCPF_CWR);
 	if (tc->sndq.head == NULL)
 		return;
 	f = tcp_flight(tc);
@@ -317,7 +318,7 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 	f->dupacks = 0;
 	f->tlp = TCP_TLP_NONE;
 	f->rack_us = 0;
-	if (renege || (tc->flags & TCPF_SACK) == 0)
+	if (renege || (tc->c.flags & TCPF_SACK) == 0)
 		f->sacked = 0;
 	for (struct rte_mbuf *m = tc->sndq.head; m != f->next; m = pkt_of(m)->next) {
 		struct pkt *p = pkt_of(m);
@@ -329,5 +330,5 @@ tcp_recovery_timeout(struct worker *w, struct tcp_conv *tc)
 	}
 	f->pipe = 0;
 	f->recover = tc->snd_nxt;
-	tc->flags |= TCPF_LOSS;
+	tc->c.flags |= TCPF_LOSS;
 }

@@ -75,7 +75,7 @@ static void
 tcp_recv_ack(struct worker *w, struct tcp_conv *tc)
 {
 	if (tc->rcv_nxt - tc->last_ack >= 2u * tc->rcv_mss)
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 	else if (tc->delack_at == 0)
 		tc->delack_at = tcp_deadline(w, TCP_DELACK_MS);
 }
@@ -93,7 +93,7 @@ tcp_recv_append(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	tcp_count(w, TCP_STAT_bytes_in, len);
 	if (tc->c.listener != NULL)
 		LISTENER_ADD(w, tc->c.listener, bytes_in, len);
-	tc->flags |= TCPF_RECV;
+	tc->c.flags |= TCPF_RECV;
 	if (last != NULL && tcp_mbuf_merge(last, m, TCP_MERGE_MAX))
 		rte_pktmbuf_free(m);
 	else
@@ -131,7 +131,7 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	/* The last buffers are for those who read. It was promised, but comes again. */
 	if (tc->rcvq_bytes >= TCP_BUF_FULL && tcp_pressure(w) == TCP_PRESSURE_FULL) {
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 		drop(w, m, DROP_TCP_MEMORY);
 		return;
 	}
@@ -140,10 +140,10 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	m = tcp_recv_cut(w, tc, m);
 	if (pkt_of(m)->tcp.seq != tc->rcv_nxt) {
 		/* RFC 5681 section 4.2: a gap is told at once. */
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 		tcp_ooo_add(w, tc, m);
 		/* Without SACK a peer counts duplicates: one for each. */
-		if ((tc->flags & TCPF_SACK) == 0)
+		if ((tc->c.flags & TCPF_SACK) == 0)
 			tcp_send_ack(w, tc);
 		return;
 	}
@@ -154,7 +154,7 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		return;
 	}
 	/* .. and so is one that fills a gap, or part of it. */
-	tc->flags |= TCPF_ACK_NOW;
+	tc->c.flags |= TCPF_ACK_NOW;
 	while ((m = tcp_ooo_take(tc)) != NULL)
 		tcp_recv_append(w, tc, m);
 }
@@ -167,11 +167,14 @@ static void
 tcp_recv_measure(struct worker *w, struct tcp_conv *tc)
 {
 	uint32_t read = tc->rcv_nxt - tc->rcvq_bytes, most = TCP_BUF_INIT << tc->recv_grown;
-	uint32_t rtt = tc->srtt_us == 0 ? RTT_GUESS_MS : RTE_MAX(tc->srtt_us / 8000, 1u);
 	uint16_t ms = (uint16_t)(w->now_ms - tc->rcv_from_ms);
+	uint32_t rtt;
 
+	if (ms == 0)
+		return;
+	rtt = tc->srtt_us == 0 ? RTT_GUESS_MS : RTE_MAX(tc->srtt_us / 8000, 1u);
 	/* What seems long ago may be another worker's clock, a little ahead. */
-	if ((tc->flags & TCPF_PEER_FIN_AT) != 0 || ms < rtt || ms > UINT16_MAX - CLOCKS_MS)
+	if ((tc->c.flags & TCPF_PEER_FIN_AT) != 0 || ms < rtt || ms > UINT16_MAX - CLOCKS_MS)
 		return;
 	if (read - tc->rcv_from >= most / 2 && ms <= 2 * rtt + 1 && most < w->tcp->conf.recv_max &&
 		tcp_pressure(w) == TCP_PRESSURE_NONE) {
@@ -196,7 +199,7 @@ tcp_read(struct worker *w, struct conv *c)
 	p->data_off = 0;
 	p->data_len = (uint16_t)m->pkt_len;
 	tc->rcvq_bytes -= m->pkt_len;
-	tc->flags |= TCPF_WINDOW;
+	tc->c.flags |= TCPF_WINDOW;
 	tcp_recv_measure(w, tc);
 	return m;
 }

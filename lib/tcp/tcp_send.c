@@ -25,7 +25,7 @@ tcp_write_room(const struct conv *c)
 	const struct tcp_conv *tc = (const struct tcp_conv *)c;
 	uint32_t held = tcp_send_bytes(tc), most = (uint32_t)tc->send_max_kib << 10;
 
-	if ((tc->flags & (TCPF_FIN_QUEUED | TCPF_OVER)) != 0)
+	if ((tc->c.flags & (TCPF_FIN_QUEUED | TCPF_OVER)) != 0)
 		return 0;
 	if (tc->sndq.head != NULL && tcp_flight(tc)->segs >= TCP_SENDQ_MAX)
 		return 0;
@@ -35,7 +35,7 @@ tcp_write_room(const struct conv *c)
 static bool
 tcp_can_write(const struct tcp_conv *tc)
 {
-	if ((tc->flags & (TCPF_FIN_QUEUED | TCPF_OVER | TCPF_CLOSED)) != 0)
+	if ((tc->c.flags & (TCPF_FIN_QUEUED | TCPF_OVER | TCPF_CLOSED)) != 0)
 		return false;
 	switch (tc->c.cn.state) {
 	case TCP_SYN_SENT:

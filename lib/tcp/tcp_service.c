@@ -13,15 +13,15 @@ void
 tcp_last_call(struct worker *w, struct tcp_conv *tc)
 {
 	const struct service *s = tc->c.service;
-	bool told = (tc->flags & TCPF_OPENING) == 0;
+	bool told = (tc->c.flags & TCPF_OPENING) == 0;
 
-	tc->flags |= TCPF_OVER | TCPF_CALLING;
+	tc->c.flags |= TCPF_OVER | TCPF_CALLING;
 	tcp_note_dup(w, 0, 0);
 	if (told && s->hangup != NULL)
 		s->hangup(w, &tc->c, tc->end);
-	else if (!told && (tc->flags & TCPF_ACTIVE) != 0 && s->failed != NULL)
+	else if (!told && (tc->c.flags & TCPF_ACTIVE) != 0 && s->failed != NULL)
 		s->failed(w, &tc->c, tc->end);
-	tc->flags &= ~TCPF_CALLING;
+	tc->c.flags &= ~TCPF_CALLING;
 }
 
 static void
@@ -36,14 +36,14 @@ tcp_finish(struct worker *w, struct tcp_conv *tc)
 void
 tcp_end(struct worker *w, struct tcp_conv *tc, enum conv_end why)
 {
-	if ((tc->flags & TCPF_OVER) != 0)
+	if ((tc->c.flags & TCPF_OVER) != 0)
 		return;
 	TCP_COUNT(w, closed);
-	if ((tc->flags & (TCPF_OPENING | TCPF_ACTIVE)) == (TCPF_OPENING | TCPF_ACTIVE))
+	if ((tc->c.flags & (TCPF_OPENING | TCPF_ACTIVE)) == (TCPF_OPENING | TCPF_ACTIVE))
 		TCP_COUNT(w, failed_opens);
-	tc->flags |= TCPF_OVER;
+	tc->c.flags |= TCPF_OVER;
 	tc->end = why;
-	if ((tc->flags & TCPF_CALLING) == 0)
+	if ((tc->c.flags & TCPF_CALLING) == 0)
 		tcp_finish(w, tc);
 }
 
@@ -51,8 +51,8 @@ tcp_end(struct worker *w, struct tcp_conv *tc, enum conv_end why)
 static bool
 tcp_called(struct worker *w, struct tcp_conv *tc)
 {
-	tc->flags &= ~TCPF_CALLING;
-	if ((tc->flags & TCPF_OVER) == 0)
+	tc->c.flags &= ~TCPF_CALLING;
+	if ((tc->c.flags & TCPF_OVER) == 0)
 		return true;
 	tcp_finish(w, tc);
 	return false;
@@ -64,7 +64,7 @@ tcp_call(struct worker *w, struct tcp_conv *tc, void (*f)(struct worker *w, stru
 {
 	if (f == NULL)
 		return true;
-	tc->flags |= TCPF_CALLING;
+	tc->c.flags |= TCPF_CALLING;
 	f(w, &tc->c);
 	return tcp_called(w, tc);
 }
@@ -73,11 +73,12 @@ tcp_call(struct worker *w, struct tcp_conv *tc, void (*f)(struct worker *w, stru
 void
 tcp_trouble(struct worker *w, struct tcp_conv *tc, enum conv_trouble what, unsigned detail)
 {
-	bool asks = (tc->flags & (TCPF_OPENING | TCPF_ACTIVE)) != TCPF_OPENING;
+	bool asks = (tc->c.flags & (TCPF_OPENING | TCPF_ACTIVE)) != TCPF_OPENING;
 
-	if (tc->c.service->trouble == NULL || !asks || (tc->flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
+	if (tc->c.service->trouble == NULL || !asks ||
+		(tc->c.flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
 		return;
-	tc->flags |= TCPF_CALLING;
+	tc->c.flags |= TCPF_CALLING;
 	tc->c.service->trouble(w, &tc->c, what, detail);
 	tcp_called(w, tc);
 }
@@ -88,8 +89,8 @@ tcp_serve_opening(struct worker *w, struct tcp_conv *tc)
 {
 	const struct service *s = tc->c.service;
 
-	if ((tc->flags & TCPF_ACCEPT) != 0) {
-		tc->flags &= ~TCPF_ACCEPT;
+	if ((tc->c.flags & TCPF_ACCEPT) != 0) {
+		tc->c.flags &= ~TCPF_ACCEPT;
 		POINT("look at closed", &tc->c.listener->closed);
 		/* I6: a listener that has closed meanwhile takes no more calls. Relaxed: see listener_close. */
 		if (atomic_load_explicit(&tc->c.listener->closed, memory_order_relaxed)) {
@@ -97,11 +98,11 @@ tcp_serve_opening(struct worker *w, struct tcp_conv *tc)
 			tcp_end(w, tc, CONV_END_HANGUP);
 			return false;
 		}
-		tc->flags &= ~TCPF_OPENING;
+		tc->c.flags &= ~TCPF_OPENING;
 		return tcp_call(w, tc, s->accept);
 	}
-	if ((tc->flags & TCPF_CONNECTED) != 0) {
-		tc->flags &= ~(TCPF_CONNECTED | TCPF_OPENING);
+	if ((tc->c.flags & TCPF_CONNECTED) != 0) {
+		tc->c.flags &= ~(TCPF_CONNECTED | TCPF_OPENING);
 		return tcp_call(w, tc, s->connected);
 	}
 	return true;
@@ -111,7 +112,7 @@ tcp_serve_opening(struct worker *w, struct tcp_conv *tc)
 static bool
 tcp_drain_due(const struct tcp_conv *tc)
 {
-	return (tc->flags & (TCPF_BLOCKED | TCPF_FIN_QUEUED)) == TCPF_BLOCKED &&
+	return (tc->c.flags & (TCPF_BLOCKED | TCPF_FIN_QUEUED)) == TCPF_BLOCKED &&
 		tcp_write_room(&tc->c) >= (uint32_t)tc->send_max_kib << 8;
 }
 
@@ -121,16 +122,16 @@ tcp_serve_data(struct worker *w, struct tcp_conv *tc)
 {
 	const struct service *s = tc->c.service;
 
-	if ((tc->flags & TCPF_RECV) != 0) {
-		tc->flags &= ~TCPF_RECV;
+	if ((tc->c.flags & TCPF_RECV) != 0) {
+		tc->c.flags &= ~TCPF_RECV;
 		if (tc->rcvq.head != NULL && !tcp_call(w, tc, s->recv))
 			return false;
 	}
-	if ((tc->flags & TCPF_CLOSED) == 0 && tcp_drain_due(tc)) {
-		tc->flags &= ~TCPF_BLOCKED;
+	if ((tc->c.flags & TCPF_CLOSED) == 0 && tcp_drain_due(tc)) {
+		tc->c.flags &= ~TCPF_BLOCKED;
 		if (!tcp_call(w, tc, s->drain))
 			return false;
-		if (tc->rcvq.head != NULL && (tc->flags & TCPF_CLOSED) == 0)
+		if (tc->rcvq.head != NULL && (tc->c.flags & TCPF_CLOSED) == 0)
 			return tcp_call(w, tc, s->recv);
 	}
 	return true;
@@ -142,16 +143,16 @@ tcp_serve_shutdown(struct worker *w, struct tcp_conv *tc)
 {
 	const struct service *s = tc->c.service;
 
-	if ((tc->flags & (TCPF_PEER_FIN | TCPF_CLOSED)) != TCPF_PEER_FIN)
+	if ((tc->c.flags & (TCPF_PEER_FIN | TCPF_CLOSED)) != TCPF_PEER_FIN)
 		return true;
 	if (s->shutdown == NULL) {
 		if (tc->rcvq.head == NULL)
 			tcp_close(w, &tc->c);
-		return (tc->flags & TCPF_OVER) == 0;
+		return (tc->c.flags & TCPF_OVER) == 0;
 	}
-	if ((tc->flags & TCPF_SHUT_TOLD) != 0)
+	if ((tc->c.flags & TCPF_SHUT_TOLD) != 0)
 		return true;
-	tc->flags |= TCPF_SHUT_TOLD;
+	tc->c.flags |= TCPF_SHUT_TOLD;
 	return tcp_call(w, tc, s->shutdown);
 }
 
@@ -159,14 +160,16 @@ tcp_serve_shutdown(struct worker *w, struct tcp_conv *tc)
 static bool
 tcp_serve(struct worker *w, struct tcp_conv *tc)
 {
-	if ((tc->flags & TCPF_OPENING) != 0 && !tcp_serve_opening(w, tc))
+	if ((tc->c.flags & TCPF_SERVE) == 0)
+		return true;
+	if ((tc->c.flags & TCPF_OPENING) != 0 && !tcp_serve_opening(w, tc))
 		return false;
-	if ((tc->flags & TCPF_KICKED) != 0) {
-		tc->flags &= ~TCPF_KICKED;
-		if ((tc->flags & TCPF_CLOSED) == 0 && !tcp_call(w, tc, tc->c.service->kicked))
+	if ((tc->c.flags & TCPF_KICKED) != 0) {
+		tc->c.flags &= ~TCPF_KICKED;
+		if ((tc->c.flags & TCPF_CLOSED) == 0 && !tcp_call(w, tc, tc->c.service->kicked))
 			return false;
 	}
-	if ((tc->flags & (TCPF_OPENING | TCPF_CLOSED)) != 0)
+	if ((tc->c.flags & (TCPF_OPENING | TCPF_CLOSED)) != 0)
 		return true;
 	return tcp_serve_data(w, tc) && tcp_serve_shutdown(w, tc);
 }
@@ -178,12 +181,17 @@ tcp_serve(struct worker *w, struct tcp_conv *tc)
 static void
 tcp_send_limit(struct worker *w, struct tcp_conv *tc)
 {
-	uint32_t now = (uint32_t)tc->send_max_kib << 10, most = w->tcp->conf.send_max;
+	enum tcp_pressure pressure = tcp_pressure(w);
+	uint32_t now, most;
 
-	switch (tcp_pressure(w)) {
+	if (likely(pressure == TCP_PRESSURE_NONE && (tc->c.flags & TCPF_BLOCKED) == 0))
+		return;
+	now = (uint32_t)tc->send_max_kib << 10;
+	most = w->tcp->conf.send_max;
+	switch (pressure) {
 	case TCP_PRESSURE_NONE:
 		most = RTE_MIN(most, 2 * RTE_MIN(tc->cwnd, most));
-		if ((tc->flags & TCPF_BLOCKED) == 0 || most <= now)
+		if (most <= now)
 			return;
 		TCP_COUNT(w, send_grown);
 		break;
@@ -209,8 +217,8 @@ tcp_flush(struct worker *w, struct conv *c)
 	if (!tcp_serve(w, tc))
 		return;
 	/* Full by writing, or as mbufs ran short: who looked and found no room hears of it when there is. */
-	if (tcp_write_room(c) == 0)
-		tc->flags |= TCPF_BLOCKED;
+	if (tc->sndq.head != NULL && tcp_write_room(c) == 0)
+		tc->c.flags |= TCPF_BLOCKED;
 	if (c->cn.state >= TCP_ESTABLISHED)
 		tcp_output(w, tc);
 	tcp_note_dup(w, 0, 0);
@@ -235,13 +243,13 @@ tcp_work(struct worker *w, struct conv *c, uint64_t bits)
 		return;
 	}
 	if ((bits & NODE_KICK) != 0) {
-		if ((tc->flags & TCPF_BORN) == 0 || (tc->flags & TCPF_ACTIVE) != 0)
-			tc->flags |= TCPF_KICKED;
-		if ((tc->flags & (TCPF_BORN | TCPF_ACTIVE)) == (TCPF_BORN | TCPF_ACTIVE)) {
+		if ((tc->c.flags & TCPF_BORN) == 0 || (tc->c.flags & TCPF_ACTIVE) != 0)
+			tc->c.flags |= TCPF_KICKED;
+		if ((tc->c.flags & (TCPF_BORN | TCPF_ACTIVE)) == (TCPF_BORN | TCPF_ACTIVE)) {
 			/* Nobody kicks before it was published; after that the bits are one. */
 			tcp_send_syn(w, tc);
 		}
-		tc->flags &= ~TCPF_BORN;
+		tc->c.flags &= ~TCPF_BORN;
 	}
 	if ((bits & NODE_TIMER) != 0)
 		tcp_timer(w, tc);
@@ -254,8 +262,8 @@ tcp_shutdown(struct worker *w, struct conv *c)
 	struct tcp_conv *tc = tcp_conv(c);
 
 	(void)w;
-	tc->flags |= TCPF_FIN_QUEUED;
-	tc->flags &= ~TCPF_BLOCKED;
+	tc->c.flags |= TCPF_FIN_QUEUED;
+	tc->c.flags &= ~TCPF_BLOCKED;
 }
 
 /** @see struct proto: close. RFC 9293 section 3.10.4 */
@@ -264,9 +272,9 @@ tcp_close(struct worker *w, struct conv *c)
 {
 	struct tcp_conv *tc = tcp_conv(c);
 
-	if ((tc->flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
+	if ((tc->c.flags & (TCPF_CLOSED | TCPF_OVER)) != 0)
 		return;
-	tc->flags |= TCPF_CLOSED;
+	tc->c.flags |= TCPF_CLOSED;
 	if (c->cn.state != TCP_TIME_WAIT)
 		tc->misc_at = 0; /* no keepalive for whom nobody waits */
 	if (c->cn.state == TCP_SYN_SENT) {
@@ -290,7 +298,7 @@ tcp_hangup(struct worker *w, struct conv *c, enum conv_end why)
 {
 	struct tcp_conv *tc = tcp_conv(c);
 
-	if ((tc->flags & TCPF_OVER) != 0)
+	if ((tc->c.flags & TCPF_OVER) != 0)
 		return;
 	if (c->cn.state != TCP_SYN_SENT && c->cn.state != TCP_TIME_WAIT)
 		tcp_reset_conv(w, tc);

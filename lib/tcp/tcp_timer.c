@@ -12,8 +12,8 @@ tcp_rto_start(struct worker *w, struct tcp_conv *tc)
 {
 	uint32_t rto = tcp_rto_ms(w, tc);
 
-	if ((tc->flags & TCPF_PERSIST) != 0) {
-		tc->flags &= ~TCPF_PERSIST;
+	if ((tc->c.flags & TCPF_PERSIST) != 0) {
+		tc->c.flags &= ~TCPF_PERSIST;
 		tc->backoff = 0;
 	}
 	for (unsigned i = 0; i < tc->backoff && rto < TCP_RTO_MAX_MS; i++)
@@ -83,7 +83,7 @@ tcp_rto_fired(struct worker *w, struct tcp_conv *tc)
 		return;
 	TCP_COUNT(w, rto_fired);
 	if (tcp_opening(tc)) {
-		tc->flags |= TCPF_SYN_RESENT;
+		tc->c.flags |= TCPF_SYN_RESENT;
 		if (tc->retransmits < UINT16_MAX)
 			tc->retransmits++;
 		tc->backoff++;
@@ -112,7 +112,7 @@ tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 {
 	uint8_t backoff = tc->backoff < 16 ? tc->backoff + 1 : tc->backoff;
 
-	if ((tc->flags & TCPF_CLOSED) != 0 && tc->misc_at == 0)
+	if ((tc->c.flags & TCPF_CLOSED) != 0 && tc->misc_at == 0)
 		tc->misc_at = tcp_deadline(w, w->tcp->conf.fin_wait_2_ms);
 	if (tcp_give_up(w, tc))
 		return;
@@ -121,10 +121,10 @@ tcp_persist_fired(struct worker *w, struct tcp_conv *tc)
 	tcp_probe(w, tc);
 	if (tcp_flight(tc)->next != tc->sndq.head)
 		return; /* it sent a segment, and the timer is that one's now */
-	tc->flags &= ~TCPF_PERSIST;
+	tc->c.flags &= ~TCPF_PERSIST;
 	tc->backoff = backoff;
 	tcp_rto_start(w, tc);
-	tc->flags |= TCPF_PERSIST;
+	tc->c.flags |= TCPF_PERSIST;
 }
 
 void
@@ -164,7 +164,7 @@ tcp_keepalive(struct worker *w, struct tcp_conv *tc)
 static void
 tcp_misc_fired(struct worker *w, struct tcp_conv *tc)
 {
-	bool closed = (tc->flags & TCPF_CLOSED) != 0;
+	bool closed = (tc->c.flags & TCPF_CLOSED) != 0;
 
 	tc->misc_at = 0;
 	if (tc->c.cn.state == TCP_TIME_WAIT) {
@@ -173,7 +173,7 @@ tcp_misc_fired(struct worker *w, struct tcp_conv *tc)
 			tcp_end(w, tc, CONV_END_CLOSED);
 	} else if (!closed) {
 		tcp_keepalive(w, tc);
-	} else if (tc->c.cn.state == TCP_FIN_WAIT_2 || (tc->flags & TCPF_PERSIST) != 0) {
+	} else if (tc->c.cn.state == TCP_FIN_WAIT_2 || (tc->c.flags & TCPF_PERSIST) != 0) {
 		tcp_timed_out(w, tc);
 	}
 }
@@ -184,7 +184,7 @@ tcp_flight_fired(struct worker *w, struct tcp_conv *tc)
 {
 	uint8_t timer = tc->sndq.head == NULL ? TCP_TIMER_RTO : tcp_flight(tc)->timer;
 
-	if ((tc->flags & TCPF_PERSIST) != 0)
+	if ((tc->c.flags & TCPF_PERSIST) != 0)
 		tcp_persist_fired(w, tc);
 	else if (timer == TCP_TIMER_TLP)
 		tcp_tlp_fired(w, tc);
@@ -201,14 +201,14 @@ tcp_timer(struct worker *w, struct tcp_conv *tc)
 	if (tcp_due(w, tc->delack_at)) {
 		TCP_COUNT(w, delayed_acks);
 		tc->delack_at = 0;
-		tc->flags |= TCPF_ACK_NOW;
+		tc->c.flags |= TCPF_ACK_NOW;
 	}
 	if (tcp_due(w, tc->rto_at)) {
 		tcp_flight_fired(w, tc);
 	}
-	if (tcp_due(w, tc->mtu_at))
+	if (tcp_due(w, tc->c.mtu_at))
 		tcp_mtu_again(w, tc);
-	if ((tc->flags & TCPF_OVER) == 0 && tcp_due(w, tc->misc_at))
+	if ((tc->c.flags & TCPF_OVER) == 0 && tcp_due(w, tc->misc_at))
 		tcp_misc_fired(w, tc);
 }
 
@@ -225,12 +225,14 @@ void
 tcp_timer_arm(struct worker *w, struct tcp_conv *tc)
 {
 	uint32_t at = tcp_earlier(
-		tcp_earlier(tc->rto_at, tc->delack_at), tcp_earlier(tc->misc_at, tc->mtu_at));
+		tcp_earlier(tc->rto_at, tc->delack_at), tcp_earlier(tc->misc_at, tc->c.mtu_at));
 	/* Relaxed: only a hint; conv_timer_set looks again. */
 	uint32_t set = atomic_load_explicit(&tc->c.cn.timer.deadline, memory_order_relaxed);
 
-	if (at == 0)
+	if (at == 0) {
+		conv_timer_stop(w, &tc->c.cn);
 		return;
+	}
 	if (set > CONV_TIMER_NONE && seq_le(set, at) && seq_lt(w->now_ms, set))
 		return;
 	conv_timer_set(w, &tc->c.cn, at);

@@ -30,7 +30,7 @@ tcp_time_wait_enter(struct worker *w, struct tcp_conv *tc)
 	tw->rcv_nxt = tc->rcv_nxt;
 	tw->snd_nxt = tc->snd_nxt;
 	tw->ts_recent = tc->ts_recent;
-	tw->ts = (tc->flags & TCPF_TS) != 0;
+	tw->ts = (tc->c.flags & TCPF_TS) != 0;
 	tw->wnd = (uint16_t)(tcp_window(w, tc) >> tc->rcv_wscale);
 	tw->until = tc->misc_at;
 	tw->challenge_at = tc->challenge_at;

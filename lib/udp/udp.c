@@ -45,7 +45,7 @@ udp_status(const struct worker *w, const struct conv *c, struct conv_status *ret
 
 	(void)w;
 	ret->proto = udp_proto.name;
-	ret->state = (uc->flags & UDPF_OVER) != 0 ? "CLOSED" : "OPEN";
+	ret->state = (uc->c.flags & UDPF_OVER) != 0 ? "CLOSED" : "OPEN";
 	ret->recv_queue = uc->rcvq_bytes;
 	ret->bytes_in = uc->bytes_in;
 	ret->bytes_out = uc->bytes_out;
@@ -74,7 +74,7 @@ const struct proto udp_proto = {
 	.name = "udp",
 	.number = IPPROTO_UDP,
 	.size = sizeof(struct udp_conv),
-	.lines = 0x0c,
+	.lines = 0x04,
 	.iput = udp_iput,
 	.advise = udp_advise,
 	.work = udp_work,

@@ -8,10 +8,8 @@
 static void
 udp_connect_fill(struct worker *w, struct conv *c)
 {
-	struct udp_conv *uc = udp_conv(c);
-
-	uc->heard_ms = w->now_ms;
-	uc->flags = UDPF_ACTIVE;
+	(void)w;
+	c->flags = UDPF_ACTIVE;
 }
 
 /** @see struct proto: connect */

@@ -73,10 +73,10 @@ udp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	struct udp_conv *uc = udp_conv(c);
 	uint32_t bytes = pkt_of(m)->data_len;
 
-	c->active_ms = uc->heard_ms = w->now_ms;
+	c->active_ms = w->now_ms;
 	if (c->service->take != NULL) {
 		/* Who enters a conversation first does the work of its birth, and then brings packets. */
-		assert((uc->flags & (UDPF_BORN | UDPF_OVER)) == UDPF_BORN);
+		assert((uc->c.flags & (UDPF_BORN | UDPF_OVER)) == UDPF_BORN);
 		uc->bytes_in += bytes;
 		udp_delivered(w, c->listener, m, bytes);
 		udp_take(w, uc, m);
@@ -91,7 +91,7 @@ udp_iput(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	udp_delivered(w, c->listener, m, bytes);
 	uc->rcvq_n++;
 	uc->rcvq_bytes += bytes;
-	uc->flags |= UDPF_RECV;
+	uc->c.flags |= UDPF_RECV;
 	pktq_push(&uc->rcvq, m);
 }
 
@@ -109,7 +109,7 @@ udp_advise(struct worker *w, struct conv *c, struct rte_mbuf *m)
 			UDP_COUNT(w, path_mtu_falls);
 	} else if (p->icmp.hard) {
 		UDP_COUNT(w, unreachables);
-		udp_conv(c)->flags |= UDPF_GONE;
+		c->flags |= UDPF_GONE;
 	} else {
 		UDP_COUNT(w, soft_errors);
 		udp_trouble(w, c, (unsigned)p->icmp.type << 8 | p->icmp.code);
@@ -144,7 +144,7 @@ udp_newcall(struct worker *w, struct listener *l, const struct pkt *p)
 	uc->c.proto = &udp_proto;
 	uc->c.listener = l;
 	uc->c.service = l->service;
-	uc->c.born_ms = uc->c.active_ms = uc->heard_ms = w->now_ms;
+	uc->c.born_ms = uc->c.active_ms = w->now_ms;
 	LISTENER_ADD(w, l, convs, 1);
 	return cn;
 }

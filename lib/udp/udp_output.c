@@ -79,7 +79,7 @@ udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 	uint32_t bytes = m->pkt_len;
 	int err;
 
-	if ((uc->flags & (UDPF_OVER | UDPF_SHUT)) != 0) {
+	if ((uc->c.flags & (UDPF_OVER | UDPF_SHUT)) != 0) {
 		rte_pktmbuf_free(m);
 		return -EPIPE;
 	}
@@ -89,7 +89,6 @@ udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		UDP_COUNT(w, out_failed);
 		return err;
 	}
-	c->active_ms = w->now_ms;
 	uc->bytes_out += bytes;
 	if (c->listener != NULL)
 		LISTENER_ADD(w, c->listener, bytes_out, bytes);
@@ -102,7 +101,7 @@ udp_write_room(const struct conv *c)
 {
 	const struct udp_conv *uc = (const struct udp_conv *)c;
 
-	return (uc->flags & (UDPF_OVER | UDPF_SHUT)) != 0 ? 0 : UDP_DATA_MAX;
+	return (uc->c.flags & (UDPF_OVER | UDPF_SHUT)) != 0 ? 0 : UDP_DATA_MAX;
 }
 
 int

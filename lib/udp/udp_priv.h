@@ -11,7 +11,7 @@
 #define UDP_HLEN     8
 #define UDP_DATA_MAX 65507 /* most that fits an IPv4 packet without options (RFC 768, RFC 791) */
 
-/* What a conversation has to do, or has done. */
+/* What a conversation has to do, or has done (conv.flags). */
 #define UDPF_BORN   0x01 /* accept or connected has been called */
 #define UDPF_ACTIVE 0x02 /* our side opened it */
 #define UDPF_OVER \
@@ -24,14 +24,13 @@
 /** One conversation. */
 struct udp_conv {
 	struct conv c;
+	uint64_t bytes_in, bytes_out; /* still on the line that every packet needs */
 	struct pktq rcvq; /* unread datagrams, each trimmed to its payload */
 	uint32_t rcvq_bytes;
-	uint32_t heard_ms; /* when the peer's last datagram came */
 	uint16_t rcvq_n;
-	uint8_t flags; /* UDPF_* */
 	uint8_t end; /* enum conv_end, with UDPF_OVER */
-	uint64_t bytes_in, bytes_out;
 };
+_Static_assert(offsetof(struct udp_conv, rcvq) == 192, "on the fourth line");
 
 #define UDP_STATS(X)          \
 	X(datagrams_in)       \

@@ -11,11 +11,11 @@ udp_finish(struct worker *w, struct udp_conv *uc)
 {
 	const struct service *s = uc->c.service;
 
-	uc->flags |= UDPF_CALLING;
-	if ((uc->flags & UDPF_BORN) != 0) {
+	uc->c.flags |= UDPF_CALLING;
+	if ((uc->c.flags & UDPF_BORN) != 0) {
 		if (s->hangup != NULL)
 			s->hangup(w, &uc->c, uc->end);
-	} else if ((uc->flags & UDPF_ACTIVE) != 0 && s->failed != NULL) {
+	} else if ((uc->c.flags & UDPF_ACTIVE) != 0 && s->failed != NULL) {
 		s->failed(w, &uc->c, uc->end);
 	}
 	UDP_COUNT(w, closed);
@@ -28,11 +28,11 @@ udp_hangup(struct worker *w, struct conv *c, enum conv_end why)
 {
 	struct udp_conv *uc = udp_conv(c);
 
-	if ((uc->flags & UDPF_OVER) != 0)
+	if ((uc->c.flags & UDPF_OVER) != 0)
 		return;
-	uc->flags |= UDPF_OVER;
+	uc->c.flags |= UDPF_OVER;
 	uc->end = (uint8_t)why;
-	if ((uc->flags & UDPF_CALLING) == 0)
+	if ((uc->c.flags & UDPF_CALLING) == 0)
 		udp_finish(w, uc);
 }
 
@@ -48,15 +48,15 @@ void
 udp_shutdown(struct worker *w, struct conv *c)
 {
 	(void)w;
-	udp_conv(c)->flags |= UDPF_SHUT;
+	c->flags |= UDPF_SHUT;
 }
 
 /** A callback has returned. @return false: the conversation is over, and gone */
 static bool
 udp_called(struct worker *w, struct udp_conv *uc)
 {
-	uc->flags &= (uint8_t)~UDPF_CALLING;
-	if ((uc->flags & UDPF_OVER) == 0)
+	uc->c.flags &= ~UDPF_CALLING;
+	if ((uc->c.flags & UDPF_OVER) == 0)
 		return true;
 	udp_finish(w, uc);
 	return false;
@@ -68,7 +68,7 @@ udp_call(struct worker *w, struct udp_conv *uc, void (*f)(struct worker *w, stru
 {
 	if (f == NULL)
 		return true;
-	uc->flags |= UDPF_CALLING;
+	uc->c.flags |= UDPF_CALLING;
 	f(w, &uc->c);
 	return udp_called(w, uc);
 }
@@ -77,7 +77,7 @@ udp_call(struct worker *w, struct udp_conv *uc, void (*f)(struct worker *w, stru
 void
 udp_take(struct worker *w, struct udp_conv *uc, struct rte_mbuf *m)
 {
-	uc->flags |= UDPF_CALLING;
+	uc->c.flags |= UDPF_CALLING;
 	uc->c.service->take(w, &uc->c, m);
 	udp_called(w, uc);
 }
@@ -88,10 +88,10 @@ udp_trouble(struct worker *w, struct conv *c, unsigned detail)
 {
 	struct udp_conv *uc = udp_conv(c);
 
-	if (c->service->trouble == NULL || (uc->flags & (UDPF_BORN | UDPF_ACTIVE)) == 0 ||
-		(uc->flags & UDPF_OVER) != 0)
+	if (c->service->trouble == NULL || (uc->c.flags & (UDPF_BORN | UDPF_ACTIVE)) == 0 ||
+		(uc->c.flags & UDPF_OVER) != 0)
 		return;
-	uc->flags |= UDPF_CALLING;
+	uc->c.flags |= UDPF_CALLING;
 	c->service->trouble(w, c, CONV_TROUBLE_ICMP, detail);
 	udp_called(w, uc);
 }
@@ -105,9 +105,9 @@ static bool
 udp_born(struct worker *w, struct udp_conv *uc)
 {
 	const struct service *s = uc->c.service;
-	bool active = (uc->flags & UDPF_ACTIVE) != 0;
+	bool active = (uc->c.flags & UDPF_ACTIVE) != 0;
 
-	conv_timer_set(w, &uc->c.cn, uc->heard_ms + w->udp->conf.idle_ms);
+	conv_timer_set(w, &uc->c.cn, uc->c.active_ms + w->udp->conf.idle_ms);
 	if (!active)
 		POINT("look at closed", &uc->c.listener->closed);
 	/* Last of all, so that nothing lies between this look and accept. Relaxed: see listener_close. */
@@ -115,19 +115,19 @@ udp_born(struct worker *w, struct udp_conv *uc)
 		udp_hangup(w, &uc->c, CONV_END_HANGUP);
 		return false;
 	}
-	uc->flags |= UDPF_BORN;
+	uc->c.flags |= UDPF_BORN;
 	return udp_call(w, uc, active ? s->connected : s->accept);
 }
 
 static void
 udp_kicked(struct worker *w, struct udp_conv *uc)
 {
-	if ((uc->flags & UDPF_BORN) == 0) {
+	if ((uc->c.flags & UDPF_BORN) == 0) {
 		if (!udp_born(w, uc))
 			return;
 		/* Nobody else can know a call before it is taken; of an active open the bits of birth
 		 * and of a kick that came before it are one. */
-		if ((uc->flags & UDPF_ACTIVE) == 0)
+		if ((uc->c.flags & UDPF_ACTIVE) == 0)
 			return;
 	}
 	udp_call(w, uc, uc->c.service->kicked);
@@ -137,7 +137,7 @@ udp_kicked(struct worker *w, struct udp_conv *uc)
 static void
 udp_timer(struct worker *w, struct udp_conv *uc)
 {
-	uint32_t ends = uc->heard_ms + w->udp->conf.idle_ms;
+	uint32_t ends = uc->c.active_ms + w->udp->conf.idle_ms;
 
 	if ((int32_t)(w->now_ms - ends) < 0) {
 		conv_timer_set(w, &uc->c.cn, ends);
@@ -159,7 +159,7 @@ udp_work(struct worker *w, struct conv *c, uint64_t bits)
 	}
 	if ((bits & NODE_KICK) != 0) {
 		udp_kicked(w, uc);
-		if ((uc->flags & UDPF_OVER) != 0)
+		if ((uc->c.flags & UDPF_OVER) != 0)
 			return;
 	}
 	if ((bits & NODE_TIMER) != 0)
@@ -172,12 +172,12 @@ udp_flush(struct worker *w, struct conv *c)
 {
 	struct udp_conv *uc = udp_conv(c);
 
-	if ((uc->flags & UDPF_RECV) != 0) {
-		uc->flags &= (uint8_t)~UDPF_RECV;
+	if ((uc->c.flags & UDPF_RECV) != 0) {
+		uc->c.flags &= ~UDPF_RECV;
 		if (uc->rcvq_n > 0 && !udp_call(w, uc, c->service->recv))
 			return;
 	}
-	if ((uc->flags & UDPF_GONE) != 0)
+	if ((uc->c.flags & UDPF_GONE) != 0)
 		udp_hangup(w, c, CONV_END_UNREACHABLE);
 }
 

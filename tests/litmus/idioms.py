@@ -398,7 +398,7 @@ def timer_let_go(c):
         if seen != at:
             yield write("links", (yield read("links")) + 1)  # it was moved: linked again
         at = yield load("deadline", c("conv_timer_posted", "conv_timer.deadline", "load"))
-        if at != UNARMED and (yield load("owner", c("conv_timer_posted", "conv_node.owner", "load"))) == 1:
+        if at != UNARMED and (yield load("owner", c("timer_owner", "conv_node.owner", "load"))) == 1:
             yield write("links", (yield read("links")) + 1)
 
     def inside():
@@ -419,7 +419,7 @@ def timer_owner(c):
         while was != UNARMED:
             seen = yield update("deadline", lambda d: 0 if d == was else None, c("conv_timer_cancel", "conv_timer.deadline", "cas"))
             if seen == was:
-                if (yield load("owner", c("conv_timer_cancel", "conv_node.owner", "load"))) != 2:
+                if (yield load("owner", c("timer_owner", "conv_node.owner", "load"))) != 2:
                     raise Bad("another seat is told")
                 return
             was = seen
@@ -451,7 +451,7 @@ def timer_stopped(c):
 
 # ---- the table, birth and death ----
 
-RELEASE, ACQUIRE = "release", "acquire"  # rte_hash stores a key slot's data and signature with release, and loads them with acquire
+RELEASE, ACQUIRE = "release", "acquire"  # of what is not ours: rings and spin locks
 
 
 def node_get(c):
@@ -459,16 +459,25 @@ def node_get(c):
     return w.refs > 0
 
 
+def bucket_node(c):
+    return (yield load("entry", c("bucket_node", "ipht_bucket.entry", "load")))
+
+
 def publish(c):
     """A conversation is built before anyone finds it: in the table, or in the slab by its number (listings and handles)."""
-    def conv_publish():
-        yield write("state", 1)
-        yield update("word", lambda w: w._replace(dead=False, work=frozenset(["kick"])), c("conv_publish", "node.word", "xor"))
-        yield store("slot", "node", RELEASE)
+    def conv_publish(by):
+        def run():
+            yield write("state", 1)
+            yield update("word", lambda w: w._replace(dead=False, work=frozenset(["kick"])), c("conv_publish", "node.word", "xor"))
+            yield store("entry", "node", c(by, "ipht_bucket.entry", "store"))
+            yield from listed()
+        return run
+
+    def listed():
         yield update("word", lambda w: w._replace(listed=True), c("conv_mark_listed", "node.word", "or"))
 
     def finds():
-        if (yield load("slot", ACQUIRE)) and (yield from node_get(c)):
+        if (yield from bucket_node(c)) and (yield from node_get(c)):
             yield read("state")
 
     def lists():
@@ -476,16 +485,17 @@ def publish(c):
                          c("conv_get_gen", "node.word", "cas"))
         if not w.dead and w.listed and w.refs > 0:
             yield read("state")
-    return Test([conv_publish, finds, lists], {"word": Word(refs=1, dead=True, listed=False), "slot": "", "state": 0}, ("state",), None)
+    init = {"word": Word(refs=1, dead=True, listed=False), "entry": "", "state": 0}
+    return [Test([conv_publish(by), finds, lists], init, ("state",), None) for by in ("chain_insert", "ipht_replace")]
 
 
 def found_dead(c):
     """Who meets a node that has died and looks again finds the table changed, be it by the word's refusal or by its last reference."""
     def again(get):
         def run():
-            n = yield load("slot", ACQUIRE)
+            n = yield from bucket_node(c)
             if n == "old" and not (yield from get()):
-                return (yield load("slot", ACQUIRE))
+                return (yield from bucket_node(c))
         return run
 
     def enters():
@@ -501,13 +511,13 @@ def found_dead(c):
         return False
 
     def closes():
-        yield store("slot", "", RELEASE)
+        yield store("entry", "", c("chain_remove", "ipht_bucket.entry", "store"))
         yield update("word", lambda w: w._replace(dead=True, refs=w.refs - 1), c("conv_mark_dead", "node.word", "cas"))
 
     def puts():
         yield from closes()
         yield from node_unref(c)
-    init = {"word": Word(refs=2), "slot": "old"}
+    init = {"word": Word(refs=2), "entry": "old"}
     return [Test([by, again(get)], init, (), lambda r, m: r[1] == "old")
             for by, get in ((closes, enters), (closes, holds), (puts, looks))]
 
@@ -537,20 +547,75 @@ def stale_handle(c):
     return Test([lives_again, by_handle(2)], {"word": Word(refs=2), "state": 1}, ("state",), None)
 
 
-def ipht_lock(c):
-    """One writer at a time has the table's memory, and sees what those before him did."""
+HELD = 1000  # a link of a bucket: the number of the next one, and this while its chain is held
+
+
+def chain_lock(c):
+    link = yield update("link", lambda link: None if link >= HELD else link + HELD, c("chain_lock", "ipht_bucket.tags", "cas"))
+    return link < HELD
+
+
+def chain_unlock(c):
+    link = yield load("link", c("chain_unlock", "ipht_bucket.tags", "load"))
+    yield store("link", link - HELD, c("chain_unlock", "ipht_bucket.tags", "store"))
+
+
+def chain_writers(c):
+    """One writer at a time has a chain, and sees what those before him did."""
     def writer():
-        while True:
-            held = yield update("held", lambda h: 1, c("ipht_lock", "ipht_lock.held", "exchange"))
-            if held == 0:
-                break
-            if (yield load("held", c("ipht_lock", "ipht_lock.held", "load"))):
-                return 0  # waits: for this many steps
-        yield from use("table")
-        yield from use("table")
-        yield store("held", 0, c("ipht_unlock", "ipht_lock.held", "store"))
+        if not (yield from chain_lock(c)):
+            return 0  # waits: for this many steps
+        yield from use("chain")
+        yield from use("chain")
+        yield from chain_unlock(c)
         return 2
-    return Test([writer] * 2, {"held": 0, "table": 0}, ("table",), lambda r, m: m["table"] != sum(r))
+    return Test([writer] * 2, {"link": 0, "chain": 0}, ("chain",), lambda r, m: m["chain"] != sum(r))
+
+
+def chain_links(c):
+    """Who follows a chain, while it grows or gets shorter, finds each bucket as it was when it was chained: the last one."""
+    FREE = 7  # what the link of a spare bucket is while it is free: it leads to another spare one
+
+    def grows(link):
+        def run():
+            if not (yield from chain_lock(c)):
+                return
+            was = yield load(link, c("chain_extend", "ipht_bucket.tags", "load"))
+            yield store("last", 0, c("spare_get", "ipht_bucket.tags", "store"))
+            yield store(link, was + 2, c("chain_extend", "ipht_bucket.tags", "store"))
+            yield from chain_unlock(c)
+        return run
+
+    def gets_shorter():
+        """The bucket between the first and the last one has become empty."""
+        if not (yield from chain_lock(c)):
+            return
+        if (yield load("between", c("chain_shorten", "ipht_bucket.tags", "load"))) == 2:
+            first = yield load("link", c("chain_shorten", "ipht_bucket.tags", "load", 1))
+            yield store("link", first + 1, c("chain_shorten", "ipht_bucket.tags", "store"))
+        yield from chain_unlock(c)
+
+    def follows():
+        order = c("bucket_link", "ipht_bucket.tags", "load")
+        at = (yield load("link", order)) % HELD
+        if at == 1:
+            at = yield load("between", order)
+        if at == 2 and (yield load("last", order)) == FREE:
+            raise Bad("a chain that goes on to what is no part of it")
+    return [Test([grows("link"), follows], {"link": 0, "last": FREE, "between": 0}, (), None),
+            Test([grows("between"), gets_shorter, follows], {"link": 1, "between": 0, "last": FREE}, (), None)]
+
+
+def spare_buckets(c):
+    """One at a time has the list of spare buckets, and sees what those before him did."""
+    def user():
+        if (yield update("held", lambda h: 1, c("spare_lock", "ipht.spare_held", "exchange"))) != 0:
+            return 0
+        yield from use("free")
+        yield from use("free")
+        yield store("held", 0, c("spare_unlock", "ipht.spare_held", "store"))
+        return 2
+    return Test([user] * 2, {"held": 0, "free": 0}, ("free",), lambda r, m: m["free"] != sum(r))
 
 
 # ---- listeners ----
@@ -818,6 +883,6 @@ def gen_asked(c):
 
 
 IDIOMS = [enter_and_leave, last_owner, last_of_two, bits_left, backlog_one, backlog_two, kick_list, left_standing, inbox, posted_work,
-          timer_earlier, timer_posted, timer_let_go, timer_owner, timer_stopped, publish, found_dead, stale_handle, ipht_lock,
+          timer_earlier, timer_posted, timer_let_go, timer_owner, timer_stopped, publish, found_dead, stale_handle, chain_writers, chain_links, spare_buckets,
           listener_opens, listener_closes, listener_freed, worker_up, seat_hands, worker_sleeps, reclaimer_sleeps, seat_wakes, queue_token, ip_gen, router,
           neighbour_address, neighbour_word, gen_gone, gen_asked]

@@ -2,10 +2,9 @@
  * Copyright (c) 2026 the convd authors
  *
  * ThreadSanitizer sees what our code does, and what DPDK's headers do; not what happens in shared libraries. What they
- * promise is told to it here, no more: each function of liburcu, rte_hash and rte_mempool that hands something from
+ * promise is told to it here, no more: each function of liburcu and rte_mempool that hands something from
  * one thread to another, wrapped (see meson.build). Built only under ThreadSanitizer.
  */
-#include <rte_hash.h>
 #include <rte_mempool.h>
 
 #include <urcu-qsbr.h>
@@ -51,51 +50,6 @@ __wrap_urcu_qsbr_synchronize_rcu(void)
 {
 	__real_urcu_qsbr_synchronize_rcu();
 	__tsan_acquire(&grace);
-}
-
-/* ---- rte_hash: who finds a node sees what was written before it was put there ---- */
-
-int __real_rte_hash_add_key_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void *data);
-int __wrap_rte_hash_add_key_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void *data);
-int
-__wrap_rte_hash_add_key_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void *data)
-{
-	__tsan_release(data);
-	return __real_rte_hash_add_key_with_hash_data(h, key, sig, data);
-}
-
-int __real_rte_hash_lookup_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void **data);
-int __wrap_rte_hash_lookup_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void **data);
-int
-__wrap_rte_hash_lookup_with_hash_data(
-	const struct rte_hash *h, const void *key, hash_sig_t sig, void **data)
-{
-	int at = __real_rte_hash_lookup_with_hash_data(h, key, sig, data);
-
-	if (at >= 0)
-		__tsan_acquire(*data);
-	return at;
-}
-
-int __real_rte_hash_lookup_with_hash_bulk_data(const struct rte_hash *h, const void **keys,
-	hash_sig_t *sig, uint32_t n, uint64_t *hits, void *data[]);
-int __wrap_rte_hash_lookup_with_hash_bulk_data(const struct rte_hash *h, const void **keys,
-	hash_sig_t *sig, uint32_t n, uint64_t *hits, void *data[]);
-int
-__wrap_rte_hash_lookup_with_hash_bulk_data(const struct rte_hash *h, const void **keys,
-	hash_sig_t *sig, uint32_t n, uint64_t *hits, void *data[])
-{
-	int found = __real_rte_hash_lookup_with_hash_bulk_data(h, keys, sig, n, hits, data);
-
-	for (uint32_t i = 0; i < n; i++)
-		if ((*hits >> i & 1) != 0)
-			__tsan_acquire(data[i]);
-	return found;
 }
 
 /* ---- rte_mempool: who gets an object sees what its last user did before he gave it back ---- */

@@ -130,13 +130,14 @@ test_timer_model(void **state)
 	};
 	struct toy *t[N];
 	uint32_t want[N]; /* 0: none */
-	bool fired[N];
+	bool fired[N], may[N]; /* may: was stopped, and may have been left where it was */
 	unsigned seed = 12345;
 
 	(void)state;
 	for (unsigned i = 0; i < N; i++) {
 		t[i] = toy_born(&net.w[0], (uint16_t)(1 + i));
 		want[i] = 0;
+		may[i] = false;
 	}
 	for (unsigned step = 0; step < STEPS; step++) {
 		unsigned i = (unsigned)rand_r(&seed) % N, kind = (unsigned)rand_r(&seed) % 8;
@@ -147,10 +148,12 @@ test_timer_model(void **state)
 
 			want[i] = ms_now() + 1 + (uint32_t)rand_r(&seed) % ms;
 			timer_set_by(w, t[i], want[i]);
+			may[i] = false;
 		} else {
 			assert_int_equal(conv_enter(w, &t[i]->cn), CONV_IN);
 			conv_timer_stop(w, &t[i]->cn);
 			conv_leave(w, &t[i]->cn);
+			may[i] |= want[i] != 0;
 			want[i] = 0;
 		}
 		nlog = 0;
@@ -163,9 +166,11 @@ test_timer_model(void **state)
 		for (unsigned k = 0; k < N; k++) {
 			bool due = want[k] != 0 && (int32_t)(ms_now() - want[k]) >= 0;
 
-			if (fired[k] != due)
+			if (fired[k] != due && !(fired[k] && may[k]))
 				fail_msg("seed 12345 step %u: node %u %s", step, k,
 					due ? "did not fire" : "fired early");
+			if (fired[k])
+				may[k] = false;
 			if (due)
 				want[k] = 0;
 		}
