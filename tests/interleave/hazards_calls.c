@@ -567,7 +567,8 @@ c7_q(void)
 static void
 c7_check(void)
 {
-	if (seen(&ux)->got[1] != 1 || seen(&ux)->got[2] != 1 || seen(&ux)->lives != 1)
+	if (seen(&ux)->got[1] != 1 || seen(&ux)->got[2] != 1 || seen(&ux)->lives != 1 ||
+		ipht_count(conv_ipht(stack_convs(host))) != 1)
 		explore_fail("two conversations of one tuple: lives %u and %u", seen(&ux)->got[1],
 			seen(&ux)->got[2]);
 	host_rest();

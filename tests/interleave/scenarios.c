@@ -241,7 +241,7 @@ publish_check(void)
 {
 	expect_got(1);
 	expect_got(2);
-	if (world_got[1] != world_got[2])
+	if (world_got[1] != world_got[2] || ipht_count(conv_ipht(ct)) != 1)
 		explore_fail("two conversations of one tuple");
 	world_rest();
 }
@@ -349,6 +349,58 @@ timer_check(void)
 	for (unsigned i = 0; i < 3; i++)
 		turns(world_worker(R), 1);
 	if (fired != 1)
+		explore_fail("the timer fired %u times", fired);
+	world_rest();
+}
+
+/* Its owner stops it while another moves it: who was inside last has his way. */
+static bool stopped_last, was_set;
+
+static void
+timer_stopper(void)
+{
+	struct worker *w = world_on(R);
+
+	if (conv_enter(w, &node->cn) == CONV_IN) {
+		conv_timer_stop(w, &node->cn);
+		stopped_last = true;
+		conv_leave(w, &node->cn);
+	}
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+timer_setter(void)
+{
+	struct worker *w = world_on(Q);
+
+	if (conv_enter(w, &node->cn) == CONV_IN) {
+		conv_timer_set(w, &node->cn, w->now_ms + 1);
+		was_set = true;
+		stopped_last = false;
+		conv_leave(w, &node->cn);
+	}
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+timer_stop_setup(void)
+{
+	stopped_last = was_set = false;
+	timer_setup();
+}
+
+static void
+timer_stop_check(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		turns(world_worker(R), 1);
+		turns(world_worker(Q), 1);
+	}
+	/* The 100 ms of the start are not over: nobody who was busy left it to fire. */
+	if (fired > 1 || (fired == 0 && was_set && !stopped_last))
 		explore_fail("the timer fired %u times", fired);
 	world_rest();
 }
@@ -652,6 +704,9 @@ const struct explore_scenario scenarios[] = {
 	{"e2", "a deadline moves earlier on another worker", TWO(timer_owner, timer_mover),
 		.setup = timer_setup, .label = {"owner", "mover"}, .check = timer_check,
 		.must_meet = {"post timer", "timer_fire"}},
+	{"e7_stop", "a timer is stopped by its owner and moved by another",
+		TWO(timer_stopper, timer_setter), .setup = timer_stop_setup,
+		.label = {"stop", "set"}, .check = timer_stop_check, .must_meet = {"stop"}},
 	{"e7", "a timer fires while its node dies", TWO(timer_owner, timer_killer),
 		.setup = timer_setup, .label = {"owner", "close"}, .check = timer_dead_check,
 		.must_meet = {"cancel"}},
