@@ -10,6 +10,7 @@
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 void
 must(bool ok, const char *what)
@@ -49,6 +50,52 @@ program_pin(unsigned lcore)
 	rte_cpuset_t set = rte_lcore_cpuset(lcore);
 
 	must(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0, "setaffinity");
+}
+
+double
+heap_bytes(void)
+{
+	struct rte_malloc_socket_stats stats;
+	double bytes = 0;
+
+	for (unsigned i = 0; i < rte_socket_count(); i++)
+		if (rte_malloc_get_socket_stats(rte_socket_id_by_idx(i), &stats) == 0)
+			bytes += (double)stats.heap_allocsz_bytes;
+	return bytes;
+}
+
+static int
+fewer(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void
+bursts_add(struct bursts *b, uint64_t cycles)
+{
+	if (b->n == b->room) {
+		b->room = b->room == 0 ? 1024 : 2 * b->room;
+		b->cycles = realloc(b->cycles, b->room * sizeof(b->cycles[0]));
+		must(b->cycles != NULL, "realloc");
+	}
+	b->cycles[b->n++] = cycles;
+}
+
+double
+bursts_mean(struct bursts *b)
+{
+	uint32_t kept = b->n - b->n / 100;
+	double sum = 0;
+
+	must(b->n > 0, "a burst");
+	qsort(b->cycles, b->n, sizeof(b->cycles[0]), fewer);
+	for (uint32_t i = 0; i < kept; i++)
+		sum += (double)b->cycles[i];
+	free(b->cycles);
+	*b = (struct bursts){.n = 0};
+	return sum / kept;
 }
 
 void

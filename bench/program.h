@@ -24,6 +24,22 @@ void program_unpin(void);
 /** On that one only again. */
 void program_pin(unsigned lcore);
 
+/** What EAL's heaps have given away, in bytes. */
+double heap_bytes(void);
+
+/** How long each burst of a run took. */
+struct bursts {
+	uint64_t *cycles;
+	uint32_t n, room;
+};
+
+void bursts_add(struct bursts *b, uint64_t cycles);
+/**
+ * The mean, without the slowest hundredth, in which somebody else had the core for a while. Empties it.
+ * @return cycles per burst
+ */
+double bursts_mean(struct bursts *b);
+
 /** What several runs of one measurement gave. */
 struct runs {
 	double v[RUNS_MAX];

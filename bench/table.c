@@ -121,19 +121,6 @@ static struct side sides[] = {
 
 /* ---- making them ---- */
 
-/** What EAL's heaps have given away, in bytes. */
-static double
-heap(void)
-{
-	struct rte_malloc_socket_stats stats;
-	double bytes = 0;
-
-	for (unsigned i = 0; i < rte_socket_count(); i++)
-		if (rte_malloc_get_socket_stats(rte_socket_id_by_idx(i), &stats) == 0)
-			bytes += (double)stats.heap_allocsz_bytes;
-	return bytes;
-}
-
 static void
 table_make(struct table *t)
 {
@@ -149,16 +136,16 @@ table_make(struct table *t)
 		.socket_id = SOCKET_ID_ANY,
 		.extra_flag =
 			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE};
-	double before = heap();
+	double before = heap_bytes();
 	int err = 0;
 
 	t->ipht = ipht_create(&conf, &err);
 	must(t->ipht != NULL, "ipht_create");
-	sides[0].bytes = (heap() - before) / t->entries;
-	before = heap();
+	sides[0].bytes = (heap_bytes() - before) / t->entries;
+	before = heap_bytes();
 	t->hash = rte_hash_create(&params);
 	must(t->hash != NULL, "rte_hash_create");
-	sides[1].bytes = (heap() - before) / t->entries;
+	sides[1].bytes = (heap_bytes() - before) / t->entries;
 	t->nodes = rte_zmalloc(
 		"bench_nodes", (size_t)t->entries * sizeof(*t->nodes), RTE_CACHE_LINE_SIZE);
 	must(t->nodes != NULL, "rte_zmalloc");
@@ -214,7 +201,8 @@ table_look(struct table *t, const struct side *side)
 	const struct key48 *keys[BURST];
 	uint32_t hashes[BURST], at[BURST];
 	struct node *found[BURST];
-	uint64_t cycles = 0, start;
+	struct bursts bursts = {.n = 0};
+	uint64_t start;
 
 	for (uint32_t b = 0; b < t->bursts; b++) {
 		for (unsigned i = 0; i < BURST; i++) {
@@ -227,20 +215,20 @@ table_look(struct table *t, const struct side *side)
 		side->look(t, keys, hashes, found);
 		for (unsigned i = 0; i < BURST; i++)
 			if (found[i] != NULL)
-				t->sink += atomic_load_explicit(
-					&found[i]->word, memory_order_relaxed);
-		cycles += rte_rdtsc_precise() - start;
+				t->sink +=
+					atomic_load_explicit(&found[i]->word, memory_order_relaxed);
+		bursts_add(&bursts, rte_rdtsc_precise() - start);
 		for (unsigned i = 0; i < BURST; i++)
 			must(found[i] == (t->nodes[at[i]].gone ? NULL : &t->nodes[at[i]].n),
 				"finding the node of a key");
 	}
-	return (double)cycles / t->bursts / BURST;
+	return bursts_mean(&bursts) / BURST;
 }
 
 /** Remove a burst of nodes and add another. */
 static void
 table_update(struct table *t, const struct side *side, struct table_node *const *old,
-	struct table_node *const *young, uint64_t *added, uint64_t *removed)
+	struct table_node *const *young, struct bursts *added, struct bursts *removed)
 {
 	uint64_t start = rte_rdtsc_precise(), between;
 
@@ -249,8 +237,8 @@ table_update(struct table *t, const struct side *side, struct table_node *const 
 	between = rte_rdtsc_precise();
 	for (unsigned i = 0; i < BURST; i++)
 		side->add(t, &young[i]->n);
-	*added += rte_rdtsc_precise() - between;
-	*removed += between - start;
+	bursts_add(added, rte_rdtsc_precise() - between);
+	bursts_add(removed, between - start);
 }
 
 /** Who is to go and who is to come back; their own lines are at hand then, as they are to who is inside. */
@@ -277,7 +265,7 @@ table_draw(struct table *t, struct table_node **old, struct table_node **young)
 static void
 table_updates(struct table *t)
 {
-	uint64_t added[RTE_DIM(sides)] = {0}, removed[RTE_DIM(sides)] = {0};
+	struct bursts added[RTE_DIM(sides)] = {0}, removed[RTE_DIM(sides)] = {0};
 	struct table_node *old[BURST], *young[BURST];
 
 	for (uint32_t b = 0; b < t->bursts; b++) {
@@ -289,8 +277,8 @@ table_updates(struct table *t)
 		}
 	}
 	for (unsigned s = 0; s < RTE_DIM(sides); s++) {
-		runs_add(&sides[s].added, (double)added[s] / t->bursts / BURST);
-		runs_add(&sides[s].removed, (double)removed[s] / t->bursts / BURST);
+		runs_add(&sides[s].added, bursts_mean(&added[s]) / BURST);
+		runs_add(&sides[s].removed, bursts_mean(&removed[s]) / BURST);
 	}
 }
 
