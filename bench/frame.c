@@ -76,6 +76,14 @@ frame_arp(struct rte_mbuf *m, uint8_t op)
 	put32(p + 38, FRAME_US);
 }
 
+bool
+frame_asks(const struct rte_mbuf *m)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return p[12] == 0x08 && p[13] == 0x06 && p[21] == 1 && get32(p + 38) == FRAME_US - 1;
+}
+
 uint32_t
 frame_peer(const struct rte_mbuf *m)
 {

@@ -191,32 +191,23 @@ ring_listen(struct stack *s, const char *service, uint8_t proto)
 	ring_must(conf.service != NULL && stack_listen(s, &conf, &l) == 0, "stack_listen");
 }
 
-/** What is no IPv4 packet. @return is it a question that the router is to answer? */
-static bool
-ring_other(struct rte_mbuf *m)
-{
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	bool arp = p[12] == 0x08 && p[13] == 0x06 && p[21] == 1;
-
-	arp = arp && get32(p + 38) == FRAME_US - 1;
-	rte_pktmbuf_free(m);
-	return arp;
-}
-
 unsigned
 ring_sent(struct ring *r, struct rte_mbuf **m, unsigned n)
 {
-	unsigned got = rte_ring_sc_dequeue_burst(r->out, (void **)m, n, NULL), kept = 0, asked = 0;
+	unsigned got = rte_ring_sc_dequeue_burst(r->out, (void **)m, n, NULL), kept = 0;
+	bool asked = false;
 
 	for (unsigned i = 0; i < got; i++) {
 		const uint8_t *p = rte_pktmbuf_mtod(m[i], const uint8_t *);
 
-		if (p[12] == 0x08 && p[13] == 0x00)
+		if (p[12] == 0x08 && p[13] == 0x00) {
 			m[kept++] = m[i];
-		else
-			asked += ring_other(m[i]);
+		} else {
+			asked |= frame_asks(m[i]);
+			rte_pktmbuf_free(m[i]);
+		}
 	}
-	if (asked > 0)
+	if (asked)
 		ring_router(r, 2);
 	return kept;
 }

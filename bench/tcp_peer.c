@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define HLEN 32 /* with timestamps */
-
 static uint16_t
 tcp_options(uint8_t *o, const struct tcp_peers *b, const struct tcp_peer *k, uint8_t flags)
 {
@@ -51,38 +49,53 @@ tcp_segment(struct tcp_peers *b, struct rte_mbuf *m, uint32_t peer, uint16_t por
 	k->snd += len + ((flags & TCP_SYN) != 0);
 }
 
-int
-tcp_answer(struct tcp_peers *b, const struct rte_mbuf *m)
+bool
+tcp_hear(const struct rte_mbuf *m, struct tcp_heard *ret)
 {
-	uint32_t peer = frame_peer(m);
 	uint8_t copy[FRAME_L4 + 60];
 	const uint8_t *p = rte_pktmbuf_read(m, 0, FRAME_L4 + 20, copy), *o;
-	struct tcp_peer *k;
 	uint32_t hlen, len;
 
-	if (p == NULL || peer >= b->n)
-		return -1;
-	k = &b->peers[peer];
+	if (p == NULL)
+		return false;
 	len = (get32(p + FRAME_L3) & 0xffff) - 20;
 	hlen = (uint32_t)(p[FRAME_L4 + 12] >> 4) * 4;
 	p = rte_pktmbuf_read(m, 0, FRAME_L4 + hlen, copy);
-	if (p == NULL || hlen < HLEN || get32(p + FRAME_L4 + 8) != k->snd)
-		return -1;
+	if (p == NULL || hlen < TCP_HLEN || p[FRAME_L3 + 9] != IPPROTO_TCP)
+		return false;
 	p += FRAME_L4;
-	len -= hlen;
-	if ((p[13] & TCP_SYN) != 0) {
-		k->rcv = get32(p + 4);
-		len = 1;
-		o = p + 20;
-		while (o[0] != 8)
-			o += o[0] == 1 ? 1 : o[1];
-		o -= 2;
-	} else {
-		o = p + 20;
+	*ret = (struct tcp_heard){.peer = frame_peer(m),
+		.seq = get32(p + 4),
+		.ack = get32(p + 8),
+		.wnd = get32(p + 12) & 0xffff,
+		.flags = p[13],
+		.len = len - hlen};
+	for (o = p + 20; o < p + hlen && o[0] != 0; o += o[0] == 1 ? 1 : o[1]) {
+		if (o[0] == 8)
+			ret->ts_val = get32(o + 2);
+		if (o[0] == 3)
+			ret->scale = o[2];
 	}
-	if (get32(p + 4) != k->rcv)
+	return true;
+}
+
+int
+tcp_answer(struct tcp_peers *b, const struct rte_mbuf *m)
+{
+	struct tcp_heard h;
+	struct tcp_peer *k;
+
+	if (!tcp_hear(m, &h) || h.peer >= b->n)
 		return -1;
-	k->ts_ecr = get32(o + 4);
-	k->rcv += len;
-	return (int)len;
+	k = &b->peers[h.peer];
+	if ((h.flags & TCP_SYN) != 0) {
+		k->rcv = h.seq;
+		k->open = true;
+		h.len = 1;
+	}
+	if (h.ack != k->snd || h.seq != k->rcv)
+		return -1;
+	k->ts_ecr = h.ts_val;
+	k->rcv += h.len;
+	return (int)h.len;
 }
