@@ -400,7 +400,7 @@ main(int argc, char **argv)
 	bench_runs(&b, (unsigned)args[2], "timer_later", BURST, DOES_LATER);
 	bench_arm(&b);
 	bench_runs(&b, (unsigned)args[2], "timer_later_random", 0, DOES_LATER);
-	printf("\"heap_bytes\": %.1f, \"stack_bytes\": %lu, \"tsc_hz\": %lu}\n", b.table_bytes,
+	printf("\"table_bytes\": %.1f, \"stack_bytes\": %lu, \"tsc_hz\": %lu}\n", b.table_bytes,
 		stack_says(1 << 20), rte_get_tsc_hz());
 	bench_end(&b);
 	rte_eal_cleanup();
