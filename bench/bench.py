@@ -27,6 +27,7 @@ import atexit
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -110,6 +111,7 @@ def main():
     unknown = [x for x in names if x not in PARTS]
     if unknown:
         p.error(f"there is no part '{unknown[0]}': there are {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was taken is given back then, too
     say("building")
     build()
     priority()

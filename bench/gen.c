@@ -125,25 +125,33 @@ gen_segment(struct gen *g, struct rte_mbuf *m, uint32_t peer)
 	tcp_segment(&g->peers, m, peer, 7, TCP_SYN, 0);
 }
 
-/** The flows that are due. In the first round each is due twice: for its SYN, and for its first data. */
+/** ACKs for what the burst before has brought back, so that nothing is sent again. @return how many */
+static unsigned
+gen_acks(struct gen *g, struct gen_queue *q, struct rte_mbuf **m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < BURST; i++)
+		if (g->peers.peers[q->peer[i]].open)
+			tcp_segment(&g->peers, m[n++], q->peer[i], 7, TCP_ACK, 0);
+	return n;
+}
+
+/** The flows that are due; TCP: a burst of segments, and one of ACKs, by turns. @return how many */
 static unsigned
 gen_many(struct gen *g, unsigned queue, struct rte_mbuf **m)
 {
 	struct gen_queue *q = &g->q[queue];
-	uint32_t first = q->next;
 
+	q->half = g->kind == GEN_TCP && !q->half;
+	if (g->kind == GEN_TCP && !q->half)
+		return gen_acks(g, q, m);
 	for (unsigned i = 0; i < BURST; i++) {
-		uint32_t peer = gen_peer(g, q, queue);
-
+		q->peer[i] = gen_peer(g, q, queue);
 		if (g->kind == GEN_TCP)
-			gen_segment(g, m[i], peer);
+			gen_segment(g, m[i], q->peer[i]);
 		else
-			gen_datagram(m[i], peer);
-	}
-	if (g->kind == GEN_TCP && !opened(q)) {
-		q->half = !q->half;
-		if (q->half)
-			q->next = first;
+			gen_datagram(m[i], q->peer[i]);
 	}
 	if (q->next >= g->flows / g->queues)
 		now_opened(q);

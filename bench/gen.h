@@ -17,6 +17,7 @@
 #include "tcp_peer.h"
 
 #define GEN_QUEUES 2
+#define GEN_BURST  32
 
 enum gen_kind {
 	GEN_UDP, /* echo of 18 bytes, many conversations */
@@ -30,7 +31,8 @@ enum gen_kind {
 struct gen_queue {
 	uint64_t state; /* of the order */
 	uint32_t next; /* of the flows in turn */
-	bool half; /* at first: SYNs have been sent, data has not */
+	bool half; /* TCP: segments have been sent, the ACKs for their answers have not */
+	uint32_t peer[GEN_BURST]; /* of the last burst */
 	_Atomic bool told; /* the router has said that it is there */
 	uint64_t heard_tsc; /* when something came back last */
 	_Atomic bool opened; /* every flow of it has been used once */

@@ -39,7 +39,7 @@ tcp_ring_burst(struct ring *r, struct tcp_peers *p, const uint32_t *peer, uint8_
 	rte_pktmbuf_free_bulk(m, n);
 	if (bad == 0 && got == want)
 		return cycles;
-	fprintf(stderr, "bench: %u segments, %u answers, %d of them wrong, %d bytes of %d\n",
+	fprintf(stderr, "bench: %d segments, %u answers, %d of them wrong, %d bytes of %d\n",
 		RING_BURST, n, bad, got, want);
 	return 0;
 }

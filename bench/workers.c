@@ -10,7 +10,7 @@
  * come on the queues of both, which keep them (spread rss). Runs alternate, and those with one
  * worker take turns on the lcores.
  *
- * Counted are packets that were answered (echo) or acknowledged (discard). Prints one line of JSON: packets per second with one and
+ * Counted are packets that were answered (echo; an ACK that is due to TCP's answer comes with each) or acknowledged (discard). Prints one line of JSON: packets per second with one and
  * with two workers, the ratio of each pair of runs, the cycles per packet that the generator took of it, packets given up, and
  * the least share of its CPU that a worker had in a run: one in which somebody else had more than a little is done again,
  * a few times.
