@@ -6,7 +6,11 @@ what is printed are medians, what lies between them and the extremes, and the li
 
     bench.py [-r REPEATS] [-o FOLDER] [--refresh] [PART...]
 
+budgets every step of the fast path beside what it may cost (accept), its floor, and where it fails; the table beside rte_hash
 code    cycles per packet over net_ring in one process, beside testpmd's 5tswap
+workers 1 worker and 2, of conversations that each has alone, and of one that they share
+flat    a segment among 10 M conversations and among 100 K; a connection beside 5 M and beside none (8 GB of huge pages)
+sweep   cycles per packet over net_ring by number of flows
 insns   instructions per packet by callgrind, beside bench/instructions.csv
 line    a cache line from one core to the other
 udp     UDP echo over memif, beside 5tswap on the same link
@@ -15,20 +19,28 @@ opens   connections opened and reset over memif
 bulk    much data over memif
 latency TCP echo over veth at a fixed rate, beside Linux
 stream  much data over veth, beside Linux
+
+Into the folder go bench.csv and plots of it, bench-lines.png and, of the sweep, bench-sweep.png (plots.py draws them again).
 """
 import argparse
+import atexit
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 
+import part_budget
 import part_code
 import part_memif
+import part_scale
 import part_veth
+import plots
 from host import BUILD, HERE, Failed, failed, say
 
-PARTS = {"line": part_code.line, "code": part_code.code, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
+PARTS = {"line": part_code.line, "budgets": part_budget.budgets, "code": part_code.code, "workers": part_scale.workers,
+         "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
          "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream}
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
@@ -39,8 +51,24 @@ def build():
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         subprocess.run(["meson", "setup", BUILD, HERE, "-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"], check=True,
                        stdout=subprocess.DEVNULL)
-    targets = ["app/convd", "app/convgen", "bench/bench_cost", "bench/bench_flood", "bench/bench_line", "bench/bench_peer"]
+    programs = ("conv", "cost", "flood", "line", "opens", "peer", "table", "workers")
+    targets = ["app/convd", "app/convgen", *(f"bench/bench_{p}" for p in programs)]
     subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], check=True)
+
+
+def priority():
+    """Have the CPUs before whatever else runs here, where that can be had: among processes, and, where the kernel schedules
+    sessions (autogroup), among these."""
+    group = "/proc/self/autogroup"
+    try:
+        os.nice(-20)
+        with open(group) as f:
+            was = f.read().split()[-1]
+        with open(group, "w") as f:
+            f.write("-20")
+        atexit.register(lambda: open(group, "w").write(was))
+    except (OSError, IndexError):
+        pass
 
 
 def part(name, repeats):
@@ -83,8 +111,10 @@ def main():
     unknown = [x for x in names if x not in PARTS]
     if unknown:
         p.error(f"there is no part '{unknown[0]}': there are {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was taken is given back then, too
     say("building")
     build()
+    priority()
     rows = [r for name in names for r in part(name, a.repeats)]
     print(table(rows))
     os.makedirs(a.out, exist_ok=True)
@@ -92,6 +122,8 @@ def main():
         out = csv.DictWriter(f, rows[0].keys())
         out.writeheader()
         out.writerows(rows)
+    drawn = plots.plot(a.out)
+    say("no plots: gnuplot is not installed" if drawn is None else "plots: " + " ".join(drawn))
     if a.refresh:
         refresh(rows)
     passed, bad = (sum(r["verdict"] == v for r in rows) for v in ("PASS", "FAIL"))

@@ -53,7 +53,7 @@ cost_udp(struct ring *r, const struct cost_conf *c, double *ret)
 	uint64_t state = 0x9e3779b97f4a7c15, one;
 	uint32_t peer[RING_BURST];
 
-	ring_listen(r, "echo", IPPROTO_UDP);
+	ring_listen(r->s, "echo", IPPROTO_UDP);
 	for (uint32_t at = 0; at < c->flows; at += RING_BURST) {
 		for (unsigned i = 0; i < RING_BURST; i++)
 			peer[i] = (at + i) % c->flows;

@@ -4,11 +4,11 @@
 #include "frame.h"
 
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include <rte_ip.h>
 
+#define ARP_LEN    42
 #define PEER_NET   0x64400000u /* 100.64.0.0/10 (RFC 6598) */
 #define PEER_PORTS 32768
 #define PEER_PORT  1024 /* the first */
@@ -55,6 +55,33 @@ frame_done(struct rte_mbuf *m, bool offload)
 	memset(l4, 0, 2);
 	sum = rte_ipv4_udptcp_cksum(ip, ip + 1);
 	memcpy(l4, &sum, 2);
+}
+
+void
+frame_arp(struct rte_mbuf *m, uint8_t op)
+{
+	const uint8_t fixed[] = {0, 1, 8, 0, 6, 4, 0, op};
+	uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, ARP_LEN);
+
+	if (op == 1)
+		memset(p, 0xff, 6);
+	else
+		memcpy(p, frame_mac_us, 6);
+	memcpy(p + 6, frame_mac_them, 6);
+	put16(p + 12, 0x0806);
+	memcpy(p + 14, fixed, sizeof(fixed));
+	memcpy(p + 22, frame_mac_them, 6);
+	put32(p + 28, FRAME_US - 1);
+	memcpy(p + 32, frame_mac_us, 6);
+	put32(p + 38, FRAME_US);
+}
+
+bool
+frame_asks(const struct rte_mbuf *m)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return p[12] == 0x08 && p[13] == 0x06 && p[21] == 1 && get32(p + 38) == FRAME_US - 1;
 }
 
 uint32_t

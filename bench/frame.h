@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
@@ -19,6 +20,10 @@ extern const uint8_t frame_mac_us[6], frame_mac_them[6];
 
 /** Write Ethernet and IP headers of peer i's packet to us and its ports, and set m's lengths; l4: bytes behind the IP header. */
 void frame_head(struct rte_mbuf *m, uint32_t peer, uint8_t proto, uint16_t port, uint16_t l4);
+/** Write an ARP request (op 1) or reply (2) of the router, 10.77.0.1, about our address into m, which is empty (RFC 826). */
+void frame_arp(struct rte_mbuf *m, uint8_t op);
+/** Is it a question about the router's address? */
+bool frame_asks(const struct rte_mbuf *m);
 /** The last step: checksums, or what a port says that has looked at them. */
 void frame_done(struct rte_mbuf *m, bool offload);
 /** Whose answer this is; UINT32_MAX: nobody's. */

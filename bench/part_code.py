@@ -2,6 +2,7 @@
 # Copyright (c) 2026 the convd authors
 """What the code costs: one process, one thread, no waiting for memory of another core."""
 import csv
+import functools
 import os
 import re
 import statistics
@@ -10,15 +11,16 @@ import time
 
 from host import CLIENT, EAL, HERE, Failed, Program, Scratch, memory, path, row, run, run_json, say, spread
 
+FEW, MANY = 256, 1 << 20  # flows
 TESTPMD_SECONDS = 4
 COUNTED = 16384 * 9  # packets of the run that callgrind counts
 TABLE = os.path.join(HERE, "bench", "instructions.csv")
 WORSE = 1.03  # more instructions than this times what the table says: a regression
 
 
-def cost(what, flows):
-    """Cycles per packet of convd, and the TSC's frequency."""
-    said = run_json([path("bench", "bench_cost"), what, str(flows), *memory(2048), *EAL, "-l", CLIENT, "--file-prefix=cost"], 300)
+def cost(what, flows, *argv, mb=2048):
+    """Cycles per packet of convd, and the TSC's frequency; argv: packets and runs."""
+    said = run_json([path("bench", "bench_cost"), what, str(flows), *argv, *memory(mb), *EAL, "-l", CLIENT, "--file-prefix=cost"], 300)
     return said["median"], said["tsc_hz"]
 
 
@@ -35,22 +37,28 @@ def testpmd(scratch, tsc_hz):
     return tsc_hz / statistics.median(pps[1:]), " ".join(argv)
 
 
-def code(repeats):
-    """Cycles per packet over net_ring."""
-    rows = [("udp", 256, 130, True), ("udp", 1 << 20, 250, True), ("tcp", 256, 300, False), ("tcp", 1 << 20, 550, False)]
-    ours, theirs, how = {r: [] for r in rows}, [], ""
+@functools.lru_cache(maxsize=None)
+def echo(repeats):
+    """Measured once, however many parts want it. @return cycles per packet of convd by (protocol, flows), of 5tswap, and its command"""
+    ours, theirs, how = {(what, flows): [] for what in ("udp", "tcp") for flows in (FEW, MANY)}, [], ""
     with Scratch() as scratch:
         for i in range(repeats):
-            for r in rows:
-                say(f"code: {r[0]} {r[1]}, {i + 1} of {repeats}")
-                cycles, hz = cost(r[0], r[1])
-                ours[r].append(cycles)
+            for what, flows in ours:
+                say(f"code: {what} {flows}, {i + 1} of {repeats}")
+                cycles, hz = cost(what, flows)
+                ours[what, flows].append(cycles)
                 cycles, how = testpmd(scratch, hz)
                 theirs.append(cycles)
-    for r in rows:
-        what, flows, line, beside = r
-        over = statistics.median(ours[r]) - (statistics.median(theirs) if beside else 0)
-        yield row(f"{what} echo over net_ring, {flows} flows: cycles per packet{' over 5tswap' if beside else ''}", ours[r],
+    return ours, theirs, how
+
+
+def code(repeats):
+    """Cycles per packet over net_ring."""
+    ours, theirs, how = echo(repeats)
+    for what, flows, line in (("udp", FEW, 130), ("udp", MANY, 250), ("tcp", FEW, 300), ("tcp", MANY, 550)):
+        cycles, beside = ours[what, flows], what == "udp"
+        over = statistics.median(cycles) - (statistics.median(theirs) if beside else 0)
+        yield row(f"{what} echo over net_ring, {flows} flows: cycles per packet{' over 5tswap' if beside else ''}", cycles,
                   theirs if beside else None, over, line, how if beside else "", at_least=False)
 
 
@@ -77,8 +85,12 @@ def insns(_repeats):
                   at_least=False)
 
 
+def core_to_core():
+    """Cycles that a cache line takes: the least, the median, the most."""
+    said = run_json([path("bench", "bench_line"), "0", "1"])
+    return [said["min"], said["median"], said["max"]]
+
+
 def line(_repeats):
     """From one core to the other."""
-    said = run_json([path("bench", "bench_line"), "0", "1"])
-    values = [said["min"], said["median"], said["max"]]
-    yield row("a cache line from one core to the other: cycles", values, None, None, None)
+    yield row("a cache line from one core to the other: cycles", core_to_core(), None, None, None)

@@ -17,8 +17,6 @@
 #include "frame.h"
 #include "services.h"
 
-#define ARP_LEN 42
-
 static void
 ring_must(bool ok, const char *what)
 {
@@ -28,7 +26,7 @@ ring_must(bool ok, const char *what)
 	exit(1);
 }
 
-static uint64_t
+uint64_t
 ring_now(void *arg)
 {
 	struct timespec ts;
@@ -105,26 +103,35 @@ ring_turn(struct ring *r, struct rte_mbuf **m, unsigned n)
 	return rte_rdtsc_precise() - start;
 }
 
-/** The router asks for our address, by which it is known itself (RFC 826). */
+/** The router asks for our address, by which it is known itself, or answers when it is asked whether it is there still. */
 static void
-ring_router(struct ring *r)
+ring_router(struct ring *r, uint8_t op)
 {
-	static const uint8_t ask[] = {0, 1, 8, 0, 6, 4, 0, 1};
 	struct rte_mbuf *m;
-	uint8_t *p;
 
 	ring_alloc(r, &m, 1);
-	p = (uint8_t *)rte_pktmbuf_append(m, ARP_LEN);
-	memset(p, 0xff, 6);
-	memcpy(p + 6, frame_mac_them, 6);
-	p[12] = 0x08;
-	p[13] = 0x06;
-	memcpy(p + 14, ask, 8);
-	memcpy(p + 22, frame_mac_them, 6);
-	memcpy(p + 28, (const uint8_t[]){10, 77, 0, 1}, 4);
-	memset(p + 32, 0, 6);
-	memcpy(p + 38, (const uint8_t[]){10, 77, 0, 2}, 4);
-	(void)ring_turn(r, &m, 1);
+	frame_arp(m, op);
+	if (rte_ring_sp_enqueue(r->in, m) != 0)
+		rte_pktmbuf_free(m);
+}
+
+void
+ring_stack(struct stack *s, bool offload, unsigned queues)
+{
+	struct ip_ifc_conf ifc = {.name = "ring", .mtu = 1500};
+	uint8_t us[16], them[16], all[16];
+
+	memcpy(ifc.mac.addr_bytes, frame_mac_us, 6);
+	ifc.off = (struct ip_offloads){offload, offload, offload, offload, offload, true, false};
+	ring_must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
+	v4_mapped(us, FRAME_US);
+	v4_mapped(them, FRAME_US - 1);
+	v4_mapped(all, 0);
+	ring_must(ip_address_add(stack_ip(s), 0, us, 24) == 0, "ip_address_add");
+	ring_must(ip_route_add(stack_ip(s), all, 0, them) == 0, "ip_route_add");
+	for (unsigned i = 0; services[i] != NULL; i++)
+		ring_must(stack_service_add(s, services[i]) == 0, "stack_service_add");
+	ring_must(stack_start(s) == 0, "stack_start");
 }
 
 void
@@ -146,8 +153,6 @@ ring_open(struct ring *r, uint32_t conversations, bool offload)
 		.socket_id = SOCKET_ID_ANY,
 		.io = {ring_rx, ring_tx, ring_now, r, NULL},
 	};
-	struct ip_ifc_conf ifc = {.name = "ring", .mtu = 1500};
-	uint8_t us[16], them[16], all[16];
 	int err = 0;
 
 	memset(r, 0, sizeof(*r));
@@ -155,19 +160,9 @@ ring_open(struct ring *r, uint32_t conversations, bool offload)
 	r->s = stack_create(&conf, &err);
 	ring_must(r->s != NULL, "stack_create");
 	ring_port(r);
-	memcpy(ifc.mac.addr_bytes, frame_mac_us, 6);
-	ifc.off = (struct ip_offloads){offload, offload, offload, offload, offload, true, false};
-	ring_must(stack_ifc_add(r->s, &ifc, 1) == 0, "stack_ifc_add");
-	v4_mapped(us, 0x0a4d0002);
-	v4_mapped(them, 0x0a4d0001);
-	v4_mapped(all, 0);
-	ring_must(ip_address_add(stack_ip(r->s), 0, us, 24) == 0, "ip_address_add");
-	ring_must(ip_route_add(stack_ip(r->s), all, 0, them) == 0, "ip_route_add");
-	for (unsigned i = 0; services[i] != NULL; i++)
-		ring_must(stack_service_add(r->s, services[i]) == 0, "stack_service_add");
-	ring_must(stack_start(r->s) == 0, "stack_start");
+	ring_stack(r->s, offload, 1);
 	ring_must(stack_worker_join(r->s, 0) == 0, "stack_worker_join");
-	ring_router(r);
+	ring_router(r, 1);
 	ring_rest(r, 50);
 }
 
@@ -183,32 +178,37 @@ ring_close(struct ring *r)
 }
 
 void
-ring_listen(struct ring *r, const char *service, uint8_t proto)
+ring_listen(struct stack *s, const char *service, uint8_t proto)
 {
 	struct listener_conf conf = {.name = service,
 		.proto = proto,
 		.port_lo = 7,
 		.port_hi = 7,
 		.half_open = 4096,
-		.service = stack_service(r->s, service)};
+		.service = stack_service(s, service)};
 	struct listener *l;
 
-	ring_must(conf.service != NULL && stack_listen(r->s, &conf, &l) == 0, "stack_listen");
+	ring_must(conf.service != NULL && stack_listen(s, &conf, &l) == 0, "stack_listen");
 }
 
 unsigned
 ring_sent(struct ring *r, struct rte_mbuf **m, unsigned n)
 {
 	unsigned got = rte_ring_sc_dequeue_burst(r->out, (void **)m, n, NULL), kept = 0;
+	bool asked = false;
 
 	for (unsigned i = 0; i < got; i++) {
 		const uint8_t *p = rte_pktmbuf_mtod(m[i], const uint8_t *);
 
-		if (p[12] == 0x08 && p[13] == 0x00)
+		if (p[12] == 0x08 && p[13] == 0x00) {
 			m[kept++] = m[i];
-		else
+		} else {
+			asked |= frame_asks(m[i]);
 			rte_pktmbuf_free(m[i]);
+		}
 	}
+	if (asked)
+		ring_router(r, 2);
 	return kept;
 }
 

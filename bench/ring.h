@@ -27,8 +27,12 @@ struct ring {
  * program if it can't. */
 void ring_open(struct ring *r, uint32_t conversations, bool offload);
 void ring_close(struct ring *r);
+/** Give a stack the services of convd, an interface with so many queues, 10.77.0.2 and a router, and start it. */
+void ring_stack(struct stack *s, bool offload, unsigned queues);
 /** Listen with a service on port 7. */
-void ring_listen(struct ring *r, const char *service, uint8_t proto);
+void ring_listen(struct stack *s, const char *service, uint8_t proto);
+/** The clock, in us, as struct stack_io wants it. */
+uint64_t ring_now(void *arg);
 
 /** n <= RING_BURST empty buffers of the stack's pool. */
 void ring_alloc(struct ring *r, struct rte_mbuf **m, unsigned n);

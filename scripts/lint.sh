@@ -7,7 +7,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 failed=0
-targets=${LINT_FAST:+app/convd app/convctl app/convgen bench/bench_cost bench/bench_flood bench/bench_line bench/bench_peer}
+targets=${LINT_FAST:+app/convd app/convctl app/convgen bench/bench_conv bench/bench_cost bench/bench_flood bench/bench_line bench/bench_opens bench/bench_peer bench/bench_table bench/bench_workers}
 step()
 {
 	echo "lint: $1"
