@@ -11,6 +11,7 @@
 
 #define WINDOW   512 /* SYNs unanswered; half of what a queue of a virtual device holds */
 #define TURN_MAX 64 /* segments of one turn */
+#define END_US   2000000 /* at most, until nothing comes any more */
 #define QUIET_US 100000 /* nothing came for so long: what is in flight is lost */
 #define PASS_US \
 	1000000 /* from the last SYN of a pass to the next pass; doubles (RFC 6298 section 2) */
@@ -186,31 +187,51 @@ hold_churn(struct gen_hold *h)
 	}
 }
 
-/** @return all have been reset */
+/** RST for all that are open, where they were opened; and, after them, where those stand that have been asked. @return all are through */
 static bool
 hold_resets(struct gen_hold *h)
 {
-	for (unsigned n = 0; n < TURN_MAX && h->next < h->conf.held; h->next++) {
-		struct gen_tuple t;
+	uint32_t held = h->conf.held, drawn = h->drawn;
+
+	for (unsigned n = 0; n < TURN_MAX && h->next < held + drawn; n++) {
+		bool asked = h->next >= held;
+		uint32_t i =
+			asked ? gen_space_shuffle(h->conf.seed, h->next - held, held) : h->next;
+		struct gen_tuple t = gen_space_tuple(&h->conf.space, i);
 		struct gen_seg s = {.flags = RTE_TCP_RST_FLAG};
 
-		if (!gen_bit(h->seen, h->next) || gen_bit(h->over, h->next))
+		h->next++;
+		if (!gen_bit(h->seen, i) || gen_bit(h->over, i))
 			continue;
-		t = gen_space_tuple(&h->conf.space, h->next);
-		s.seq = gen_space_iss(&h->conf.space, &t) + 1;
+		s.seq = gen_space_iss(&h->conf.space, &t) + 1 + (asked ? h->conf.size : 0);
 		gen_hold_send(h, &t, &s);
-		n++;
 	}
-	return h->next >= h->conf.held;
+	return h->next >= held + drawn;
+}
+
+/** What was on its way has arrived. */
+static bool
+hold_end(struct gen_hold *h, bool quiet)
+{
+	if (h->end_us == 0) {
+		if (!h->conf.reset || hold_resets(h))
+			h->end_us = h->now_us + END_US;
+		h->heard_us = h->now_us;
+		return false;
+	}
+	return quiet || h->now_us > h->end_us;
 }
 
 bool
 gen_hold_turn(struct gen_hold *h, uint64_t now_us)
 {
+	bool quiet;
+
 	h->now_us = now_us;
 	if (h->nout > GEN_HOLD_OUT / 4)
 		return h->phase == GEN_HOLD_DONE;
-	if (now_us > h->heard_us + QUIET_US) {
+	quiet = now_us > h->heard_us + QUIET_US;
+	if (quiet) {
 		h->inflight = 0;
 		h->heard_us = now_us;
 	}
@@ -232,9 +253,7 @@ gen_hold_turn(struct gen_hold *h, uint64_t now_us)
 			hold_phase(h, GEN_HOLD_END);
 		break;
 	case GEN_HOLD_END:
-		/* What is on its way may arrive; whose sequence number has moved on answers RST, and is told again. */
-		if ((!h->conf.reset || hold_resets(h)) && h->inflight == 0 &&
-			now_us > h->began_us[GEN_HOLD_END] + QUIET_US)
+		if (hold_end(h, quiet))
 			hold_phase(h, GEN_HOLD_DONE);
 		break;
 	case GEN_HOLD_DONE:

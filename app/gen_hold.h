@@ -114,10 +114,12 @@ struct gen_hold {
 	struct rte_mbuf *out[GEN_HOLD_OUT];
 	unsigned nout;
 	uint32_t next; /* number that is looked at next: to be opened, asked, ended */
+	uint32_t drawn; /* numbers of the order in which they are asked that have had their turn */
 	unsigned pass; /* over all numbers, while they are opened */
 	uint64_t pass_us; /* the next one begins then; 0: this one is not through */
 	uint32_t inflight; /* SYNs unanswered */
 	uint64_t heard_us; /* when something came last */
+	uint64_t end_us; /* the end may be waited for until then */
 	uint32_t churned; /* next number of those, from 0 */
 	struct gen_pace open, churn;
 	uint32_t nslots, sweep;

@@ -151,10 +151,6 @@ input_held(struct gen_hold *h, uint32_t i, const struct gen_tuple *t, const stru
 	bool fin = (s->flags & RTE_TCP_FIN_FLAG) != 0;
 	struct gen_slot *slot;
 
-	if (h->phase == GEN_HOLD_END && h->conf.reset) {
-		input_reset(h, t, s);
-		return;
-	}
 	slot = gen_sample_find(h, i);
 	if (fin) {
 		input_answer(h, t, s, s->seq + s->len + 1, RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG);

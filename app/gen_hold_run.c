@@ -5,6 +5,7 @@
  * until the loop is launched, and when it has ended.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define PAUSE_US     10000
 #define ASK_US       100000 /* between ARP requests */
 #define ASK_SECONDS  5
+#define IDLE_SPIN    64 /* turns in which nothing came, before the core is offered to others */
 #define CHURN_TUPLES (1u << 20) /* that take turns, where there are so many */
 
 struct hold_run {
@@ -70,11 +72,23 @@ arp_send(struct hold_run *r, uint16_t op, uint32_t spa, const struct gen_arp *to
 		rte_pktmbuf_free(m);
 }
 
+/** An address of the interface's, or one that conversations come from. */
+static bool
+arp_ours(const struct hold_run *r, uint32_t addr)
+{
+	const struct config_interface *ifc = &r->c->interfaces[0];
+	const struct gen_space *s = &r->h.conf.space;
+
+	for (unsigned i = 0; i < ifc->naddresses; i++)
+		if (ifc->addresses[i].version == 4 && prefix_v4(&ifc->addresses[i]) == addr)
+			return true;
+	return addr - s->saddr < s->addresses;
+}
+
 /** Learn where the way leads, and answer for our addresses. @return it was ARP, and is consumed */
 static bool
 arp_take(struct hold_run *r, struct rte_mbuf *m)
 {
-	const struct gen_space *s = &r->h.conf.space;
 	struct gen_seg seg;
 	struct gen_arp a;
 
@@ -85,8 +99,7 @@ arp_take(struct hold_run *r, struct rte_mbuf *m)
 			r->link.them = r->h.conf.link.them = a.sha;
 			r->known = true;
 		}
-		if (a.op == RTE_ARP_OP_REQUEST &&
-			(a.tpa == r->us || a.tpa - s->saddr < s->addresses))
+		if (a.op == RTE_ARP_OP_REQUEST && arp_ours(r, a.tpa))
 			arp_send(r, RTE_ARP_OP_REPLY, a.tpa, &a);
 	}
 	rte_pktmbuf_free(m);
@@ -126,14 +139,19 @@ run_loop(void *arg)
 	struct hold_run *r = arg;
 	uint64_t now = daemon_clock(NULL), every = (uint64_t)(r->conf->progress * 1e6), shown = now;
 	struct gen_hold was = {.now_us = now};
+	unsigned idle = 0;
 	bool done = false;
 
 	while (!done && *r->interrupted == 0) {
 		now = daemon_clock(NULL);
-		if (r->h.nout <= GEN_HOLD_OUT - 2 * GEN_HOLD_INPUT)
-			(void)run_input(r, now);
+		idle++;
+		if (r->h.nout <= GEN_HOLD_OUT - 2 * GEN_HOLD_INPUT && run_input(r, now) > 0)
+			idle = 0;
 		done = gen_hold_turn(&r->h, now);
 		run_output(r);
+		/* The target may be waiting for this core. */
+		if (idle >= IDLE_SPIN)
+			(void)sched_yield();
 		if (every > 0 && now - shown >= every) {
 			gen_hold_progress(&r->h, &was);
 			shown = now;
@@ -171,7 +189,9 @@ run_ask(struct hold_run *r)
 			arp_send(r, RTE_ARP_OP_REQUEST, r->us, NULL);
 			next = now + ASK_US;
 		}
-		if (port_rx(&r->port, 0, &m, 1) == 1 && !arp_take(r, m))
+		if (port_rx(&r->port, 0, &m, 1) == 0)
+			(void)sched_yield();
+		else if (!arp_take(r, m))
 			rte_pktmbuf_free(m);
 	}
 	if (!r->known)
@@ -191,7 +211,8 @@ run_way(struct hold_run *r, uint32_t target)
 	for (unsigned i = 0; i < ifc->naddresses; i++) {
 		const struct config_prefix *a = &ifc->addresses[i];
 
-		if (a->version == 4 && (us == NULL || prefix_has(a, target)))
+		if (a->version == 4 &&
+			(us == NULL || (!prefix_has(us, target) && prefix_has(a, target))))
 			us = a;
 	}
 	if (us == NULL) {

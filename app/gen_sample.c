@@ -189,12 +189,12 @@ sample_new(struct gen_hold *h)
 	for (unsigned n = 0; n < TURN_MAX && h->nslots < OUTSTANDING; n++) {
 		uint32_t i;
 
-		if (h->c.asked == h->conf.sample || h->next == h->conf.held)
+		if (h->c.asked == h->conf.sample || h->drawn == h->conf.held)
 			return true;
-		i = gen_space_shuffle(h->conf.seed, h->next, h->conf.held);
+		i = gen_space_shuffle(h->conf.seed, h->drawn, h->conf.held);
 		if (gen_bit(h->seen, i) && !gen_bit(h->over, i) && !sample_begin(h, i))
 			break;
-		h->next++;
+		h->drawn++;
 	}
 	return false;
 }

@@ -120,11 +120,10 @@ target_open(uint32_t i, const struct gen_seg *s)
 	struct target_conv *c = &peer.c[i];
 
 	if ((s->flags & RST) != 0) {
+		/* Out of the window it is not answered (RFC 9293 section 3.10.7.4). */
 		c->resets += s->seq == c->rcv_nxt;
 		if (s->seq == c->rcv_nxt)
 			c->state = CLOSED;
-		else
-			answer(i, ACK, c->snd_nxt, NULL, 0);
 		return;
 	}
 	if ((s->flags & SYN) != 0 || (int32_t)(s->seq - c->rcv_nxt) < 0) {
