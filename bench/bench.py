@@ -15,6 +15,7 @@ opens   connections opened and reset over memif
 bulk    much data over memif
 latency TCP echo over veth at a fixed rate, beside Linux
 stream  much data over veth, beside Linux
+hold    10 M TCP conversations (HOLD=N: so many)
 """
 import argparse
 import csv
@@ -24,12 +25,14 @@ import subprocess
 import sys
 
 import part_code
+import part_hold
 import part_memif
 import part_veth
 from host import BUILD, HERE, Failed, failed, say
 
 PARTS = {"line": part_code.line, "code": part_code.code, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
-         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream}
+         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream,
+         "hold": part_hold.hold}
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 
