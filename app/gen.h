@@ -9,6 +9,7 @@
 #pragma once
 
 #include <http_parser.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,7 +29,7 @@ struct gen;
 struct gen_mode {
 	const char *name;
 	const char *help;
-	const struct service *service;
+	const struct service *service; /* NULL: the stateless mode, which has no stack */
 	const struct proto *proto;
 	uint16_t port; /* if the target names none */
 	uint32_t connections; /* if nothing is said */
@@ -54,6 +55,13 @@ struct gen_conf {
 	const char *path;
 	const char *json;
 	uint64_t seed;
+	/* Of mode hold. */
+	uint32_t sources,
+		nsources; /* addresses that it speaks from, host order; 0: the interface's own */
+	uint16_t sport_lo, sport_hi;
+	uint32_t sample; /* conversations that are asked in the end */
+	double churn; /* opened and closed per second meanwhile */
+	bool plain; /* SYNs without options */
 	/* What its stack is made of, if no file says it. */
 	const char *config, *device, *gateway, *cores;
 	const char *addresses[16];
@@ -215,3 +223,19 @@ void gen_progress(struct gen *g, double seconds, struct gen_counts *was, double 
 /** The result. @return the exit status */
 int gen_report(struct gen *g, const struct gen_counts *from, double seconds);
 void gen_sum(const struct gen *g, struct gen_counts *ret);
+/** Quantiles in us. The caller owns it. */
+json_t *gen_report_latency(const struct gen_hist *h);
+/** Write JSON to a file, - is stdout. @return the exit status */
+int gen_report_write(const char *to, const json_t *o);
+
+/* gen_hold_run.c */
+/** Mode hold from start to end, on c's first interface and first core. @return the exit status */
+int gen_hold_run(const struct gen_conf *conf, const struct config *c,
+	const volatile sig_atomic_t *interrupted);
+
+/* gen_hold_report.c */
+struct gen_hold;
+/** One line of progress on stderr; was: the counts of last time, and when. */
+void gen_hold_progress(const struct gen_hold *h, struct gen_hold *was);
+/** The result. @return the exit status */
+int gen_hold_report(const struct gen_hold *h, const struct gen_conf *conf);

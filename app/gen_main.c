@@ -162,7 +162,10 @@ main(int argc, char **argv)
 		config_free(c);
 		return EXIT_CONFIG;
 	}
-	status = run(&g, c);
+	if (g.conf.mode->service == NULL)
+		status = gen_hold_run(&g.conf, c, &interrupted);
+	else
+		status = run(&g, c);
 	eal_end();
 	config_free(c);
 	return status;

@@ -15,12 +15,14 @@
 #include <jansson.h>
 
 #include "gen.h"
+#include "gen_hold.h"
 #include "tcp.h"
 #include "udp.h"
 
 #define EXIT_USAGE      2
 #define SPARE_NODES     65536 /* conversations that have ended, before a grace period has passed */
-#define CONNECTIONS_MAX 8000000
+#define CONNECTIONS_MAX 25000000
+#define HOLD_NODES      1024 /* the stateless mode has no stack: its configuration is only read */
 #define SIZE_MAX_BYTES  65536
 
 const struct gen_mode gen_modes[] = {
@@ -36,6 +38,9 @@ const struct gen_mode gen_modes[] = {
 		&tcp_proto, 0, 1, false},
 	{"idle", "many connections, held; echoes through some of them, drawn (--echo-rate)",
 		&gen_svc_request, &tcp_proto, 7, 10000, true},
+	{"hold",
+		"very many connections, without a stack: opened, held, some of them asked (--sample)",
+		NULL, NULL, 7, 100000, false},
 	{0},
 };
 
@@ -63,6 +68,11 @@ usage(FILE *to)
 		"  --pipeline N          requests outstanding on a connection (1)\n"
 		"  --rate R              requests per second, or opens in mode connect; 0: as fast as it goes (0)\n"
 		"  --open-rate R         connections opened per second; 0: as fast as it goes (0)\n"
+		"  --sources PREFIX      of mode hold: IPv4 addresses to speak from, which the target has a route to (--address)\n"
+		"  --source-ports LO-HI  of mode hold (1024-65535)\n"
+		"  --sample N            of mode hold: connections drawn in the end, each asked for an echo (100000)\n"
+		"  --churn R             of mode hold: opened and closed per second meanwhile, beside those held (0)\n"
+		"  --no-options          of mode hold: SYNs without MSS, window scale, SACK and timestamps\n"
 		"  --echo-rate R         of mode idle: what --rate is (1000)\n"
 		"  --duration S          (10)\n"
 		"  --warmup S            not counted (1)\n"
@@ -92,6 +102,11 @@ static const struct option longs[] = {
 	{"rate", required_argument, NULL, 'r'},
 	{"echo-rate", required_argument, NULL, 'r'},
 	{"open-rate", required_argument, NULL, 'O'},
+	{"sources", required_argument, NULL, 'A'},
+	{"source-ports", required_argument, NULL, 'B'},
+	{"sample", required_argument, NULL, 'N'},
+	{"churn", required_argument, NULL, 'c'},
+	{"no-options", no_argument, NULL, 'x'},
 	{"duration", required_argument, NULL, 't'},
 	{"warmup", required_argument, NULL, 'w'},
 	{"progress", required_argument, NULL, 'P'},
@@ -131,6 +146,50 @@ option_count(const char *name, double least, double most, uint32_t *ret)
 	return true;
 }
 
+/** "80", or "8000-8100" */
+static bool
+ports(const char *text, uint16_t *ret_lo, uint16_t *ret_hi)
+{
+	unsigned lo, hi;
+	int n = 0;
+
+	if (sscanf(text, "%u%n", &lo, &n) != 1)
+		n = 0;
+	hi = lo;
+	if (n > 0 && text[n] == '-') {
+		text += n;
+		if (sscanf(text, "-%u%n", &hi, &n) != 1)
+			n = 0;
+	}
+	if (n == 0 || text[n] != 0 || lo < 1 || hi > 65535 || lo > hi) {
+		(void)fprintf(
+			stderr, "convgen: \"%s\" is neither a port nor a range of ports\n", text);
+		return false;
+	}
+	*ret_lo = (uint16_t)lo;
+	*ret_hi = (uint16_t)hi;
+	return true;
+}
+
+/** "10.64.0.0/16": all addresses that begin so. */
+static bool
+option_sources(struct gen_conf *c)
+{
+	char host[INET_ADDRSTRLEN] = "";
+	struct in_addr v4;
+	unsigned len = 0;
+	int n = 0;
+
+	if (sscanf(optarg, "%15[0-9.]/%u%n", host, &len, &n) == 2 && optarg[n] == 0 && len >= 1 &&
+		len <= 32 && inet_pton(AF_INET, host, &v4) == 1) {
+		c->nsources = UINT32_C(1) << (32 - len);
+		c->sources = ntohl(v4.s_addr) & ~(c->nsources - 1);
+		return true;
+	}
+	(void)fprintf(stderr, "convgen: --sources: \"%s\" is no IPv4 prefix\n", optarg);
+	return false;
+}
+
 static bool
 option_direction(struct gen_conf *c)
 {
@@ -166,6 +225,10 @@ option_number(int o, const char *name, struct gen_conf *c)
 		return option_count(name, 1, SIZE_MAX_BYTES, &c->size);
 	case 'p':
 		return option_count(name, 1, GEN_PIPELINE_MAX, &c->pipeline);
+	case 'N':
+		return option_count(name, 0, CONNECTIONS_MAX, &c->sample);
+	case 'c':
+		return number(name, optarg, 0, 1e9, &c->churn);
 	case 'r':
 		return number(name, optarg, 0, 1e9, &c->rate);
 	case 'O':
@@ -211,6 +274,13 @@ option_take(int o, const char *name, struct gen_conf *c)
 	case 'u':
 		c->path = optarg;
 		return true;
+	case 'A':
+		return option_sources(c);
+	case 'B':
+		return ports(optarg, &c->sport_lo, &c->sport_hi);
+	case 'x':
+		c->plain = true;
+		return true;
 	case 'C':
 		c->close = true;
 		return true;
@@ -223,31 +293,6 @@ option_take(int o, const char *name, struct gen_conf *c)
 	default:
 		return option_number(o, name, c);
 	}
-}
-
-/** "80", or "8000-8100" */
-static bool
-target_ports(const char *text, struct gen_conf *c)
-{
-	unsigned lo, hi;
-	int n = 0;
-
-	if (sscanf(text, "%u%n", &lo, &n) != 1)
-		n = 0;
-	hi = lo;
-	if (n > 0 && text[n] == '-') {
-		text += n;
-		if (sscanf(text, "-%u%n", &hi, &n) != 1)
-			n = 0;
-	}
-	if (n == 0 || text[n] != 0 || lo < 1 || hi > 65535 || lo > hi) {
-		(void)fprintf(
-			stderr, "convgen: \"%s\" is neither a port nor a range of ports\n", text);
-		return false;
-	}
-	c->port_lo = (uint16_t)lo;
-	c->port_hi = (uint16_t)hi;
-	return true;
 }
 
 static bool
@@ -288,7 +333,8 @@ target(const char *text, struct gen_conf *c)
 		colon = NULL; /* of an IPv6 address */
 	}
 	c->port_lo = c->port_hi = port;
-	return target_address(text, len, c) && (colon == NULL || target_ports(colon + 1, c));
+	return target_address(text, len, c) &&
+		(colon == NULL || ports(colon + 1, &c->port_lo, &c->port_hi));
 }
 
 static bool
@@ -325,6 +371,21 @@ operands(int argc, char **argv, struct gen_conf *c)
 }
 
 static bool
+complete_hold(const struct gen_conf *c)
+{
+	if (c->version != 4) {
+		(void)fprintf(stderr, "convgen: mode hold speaks IPv4 only\n");
+		return false;
+	}
+	if (c->size > GEN_HOLD_SIZE) {
+		(void)fprintf(
+			stderr, "convgen: --size: of mode hold it is at most %u\n", GEN_HOLD_SIZE);
+		return false;
+	}
+	return true;
+}
+
+static bool
 complete(struct gen_conf *c)
 {
 	if (c->connections == 0)
@@ -337,7 +398,7 @@ complete(struct gen_conf *c)
 	}
 	if (c->close)
 		c->pipeline = 1;
-	if (!target(c->target, c))
+	if (!target(c->target, c) || (c->mode->service == NULL && !complete_hold(c)))
 		return false;
 	if (c->config == NULL && (c->device == NULL || c->naddresses == 0)) {
 		(void)fprintf(stderr, "convgen: --device and --address, or --config, are needed\n");
@@ -355,6 +416,9 @@ gen_options(int argc, char **argv, struct gen_conf *conf)
 		.pipeline = 1,
 		.duration = 10,
 		.warmup = 1,
+		.sport_lo = 1024,
+		.sport_hi = 65535,
+		.sample = 100000,
 		.progress = 1,
 		.path = "/",
 		.seed = 1,
@@ -385,6 +449,9 @@ static json_t *
 stack_json(const struct gen_conf *c)
 {
 	json_t *addresses = json_array(), *routes = json_array();
+	uint32_t nodes = c->mode->service == NULL
+		? HOLD_NODES
+		: c->connections + c->connections / 4 + SPARE_NODES;
 	char socket[64];
 
 	for (unsigned i = 0; i < c->naddresses; i++)
@@ -400,9 +467,8 @@ stack_json(const struct gen_conf *c)
 		"eal", "hugepages", (int)c->hugepages, "memory_mb", (int)c->memory_mb, "workers",
 		"count", 1, "cores", c->cores, "idle", "poll", "interfaces", "name", "gen",
 		"device", c->device, "addresses", addresses, "routes", routes, "limits",
-		"conversations", (int)(c->connections + c->connections / 4 + SPARE_NODES),
-		"time_wait", 65536, "udp_idle_seconds", 3600, "tcp", "time_wait_seconds", 1,
-		"control", "socket", socket);
+		"conversations", (int)nodes, "time_wait", 65536, "udp_idle_seconds", 3600, "tcp",
+		"time_wait_seconds", 1, "control", "socket", socket);
 }
 
 struct config *

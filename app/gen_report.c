@@ -48,8 +48,8 @@ gen_progress(struct gen *g, double seconds, struct gen_counts *was, double *was_
 	*was_at = seconds;
 }
 
-static json_t *
-report_latency(const struct gen_hist *h)
+json_t *
+gen_report_latency(const struct gen_hist *h)
 {
 	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "p50",
 		(double)gen_hist_quantile(h, 500000) / 1e3, "p90",
@@ -93,12 +93,12 @@ report_json(const struct gen *g, const struct gen_counts *c, const struct gen_hi
 		(json_int_t)c->timeout, "no_port", (json_int_t)c->no_port, "other",
 		(json_int_t)c->other, "mismatch", (json_int_t)c->mismatch, "lost",
 		(json_int_t)c->lost, "status", (json_int_t)c->status, "no_buffer",
-		(json_int_t)c->no_buffer, "latency_us", report_latency(h), "stack",
+		(json_int_t)c->no_buffer, "latency_us", gen_report_latency(h), "stack",
 		report_stack(g));
 }
 
-static int
-report_write(const char *to, const json_t *o)
+int
+gen_report_write(const char *to, const json_t *o)
 {
 	FILE *f = strcmp(to, "-") == 0 ? stdout : fopen(to, "w");
 
@@ -156,7 +156,7 @@ gen_report(struct gen *g, const struct gen_counts *from, double seconds)
 		report_people(g, &c, &h, seconds);
 	if (g->conf.json != NULL) {
 		o = report_json(g, &c, &h, seconds);
-		status = o == NULL ? 1 : report_write(g->conf.json, o);
+		status = o == NULL ? 1 : gen_report_write(g->conf.json, o);
 		json_decref(o);
 	}
 	if (c.mismatch > 0 ||

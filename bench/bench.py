@@ -19,6 +19,7 @@ opens   connections opened and reset over memif
 bulk    much data over memif
 latency TCP echo over veth at a fixed rate, beside Linux
 stream  much data over veth, beside Linux
+hold    10 M TCP conversations (HOLD=N: so many)
 
 Into the folder go bench.csv and plots of it, bench-lines.png and, of the sweep, bench-sweep.png (plots.py draws them again).
 """
@@ -33,6 +34,7 @@ import sys
 
 import part_budget
 import part_code
+import part_hold
 import part_memif
 import part_scale
 import part_veth
@@ -41,7 +43,8 @@ from host import BUILD, HERE, Failed, failed, say
 
 PARTS = {"line": part_code.line, "budgets": part_budget.budgets, "code": part_code.code, "workers": part_scale.workers,
          "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
-         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream}
+         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream,
+         "hold": part_hold.hold}
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 

@@ -124,8 +124,7 @@ static struct side sides[] = {
 static void
 table_make(struct table *t)
 {
-	struct ipht_conf conf = {.name = "bench",
-		.limit = t->entries,
+	struct ipht_conf conf = {.limit = t->entries,
 		.listeners = 1,
 		.socket_id = SOCKET_ID_ANY,
 		.secret = {0x0706050403020100, 0x0f0e0d0c0b0a0908}};
