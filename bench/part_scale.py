@@ -46,8 +46,9 @@ def two_row(figure, kind, flows, repeats, line):
     """A row of that: packets per second of two workers, of one, and the ratio."""
     said = two(kind, flows, repeats)
     three = {n: [said[n][v] / 1e6 for v in ("min", "median", "max")] for n in ("one", "two")}
-    how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets answered"
-           f" or acknowledged are counted{", each with an ACK beside it" if kind == "tcp" else ""}; the reference is one worker, alternating; least share of a CPU {said['share']:.2f}")
+    counted = "answered or acknowledged" if kind != "tcp" else "answered, each with an ACK beside it,"
+    how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets"
+           f" {counted} are counted; the reference is one worker, alternating; least share of a CPU {said['share']:.2f}")
     return row(figure, three["two"], three["one"], said["ratio"]["median"], line, how, form="{:.2f}")
 
 
