@@ -7,7 +7,8 @@ import functools
 from host import CLIENT, EAL, SERVER, memory, path, ratio, row, run_json, say
 from part_code import core_to_core, cost
 
-RUN_MS = 500
+RUN_MS = 300
+TWO_RUNS = 5  # pairs of them at least
 FEW, MANY = 256, 1 << 18  # conversations of two workers
 SWEEP = [1 << n for n in range(8, 21, 2)]
 SWEEP_RUN = ("524288", "5")  # packets, runs
@@ -40,7 +41,7 @@ def two(kind, flows, repeats):
     from core to core before and after it"""
     say(f"workers: {kind}, {flows}")
     before = core_to_core()[1]
-    said = run_json([path("bench", "bench_workers"), kind, str(flows), str(RUN_MS), str(max(3, repeats)), *memory(1024), *EAL, "-l",
+    said = run_json([path("bench", "bench_workers"), kind, str(flows), str(RUN_MS), str(max(TWO_RUNS, repeats)), *memory(1024), *EAL, "-l",
                      f"{SERVER},{CLIENT}", "--file-prefix=workers"], 300)
     return {**said, "line": (before, core_to_core()[1])}
 
@@ -51,7 +52,8 @@ def two_row(figure, kind, flows, repeats, line):
     three = {n: [said[n][v] / 1e6 for v in ("min", "median", "max")] for n in ("one", "two")}
     counted = "answered or acknowledged" if kind != "tcp" else "answered, each with an ACK beside it,"
     how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets"
-           f" {counted} are counted; the reference is one worker, alternating; least share of a CPU {said['share']:.2f};"
+           f" {counted} are counted; the reference is one worker, alternating; least share of a CPU {said['share']:.2f},"
+           f" both CPUs give {said['cpus']['median']:.2f} of one in a loop of arithmetic;"
            f" a line from core to core took {said['line'][0]:.0f} cycles before and {said['line'][1]:.0f} after")
     return row(figure, three["two"], three["one"], said["ratio"]["median"], line, how, form="{:.2f}")
 

@@ -12,8 +12,8 @@
  *
  * Counted are packets that were answered (echo; an ACK that is due to TCP's answer comes with each) or acknowledged (discard). Prints one line of JSON: packets per second with one and
  * with two workers, the ratio of each pair of runs, the cycles per packet that the generator took of it, packets given up, and
- * the least share of its CPU that a worker had in a run: one in which somebody else had more than a little is done again,
- * a few times.
+ * the least share of its CPU that a worker had in a run (one in which somebody else had more than a little is done again, a few
+ * times), and cpus: what both CPUs give in a loop of arithmetic, over what one gives.
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -29,13 +29,15 @@
 #include "program.h"
 #include "ring.h"
 
-#define MAX     GEN_QUEUES /* workers */
-#define TRIES   6 /* of a run in which somebody else had the CPU */
-#define SHARE   0.98
-#define WARM_MS 50
-#define REST_MS 20 /* for what is under way at the end */
-#define SPARE   4096
-#define OPEN_S  60 /* by then every conversation is there */
+#define MAX       GEN_QUEUES /* workers */
+#define TRIES     6 /* of a run in which somebody else had the CPU */
+#define SHARE     0.98
+#define WARM_MS   50
+#define REST_MS   20 /* for what is under way at the end */
+#define SPARE     4096
+#define SPIN_MS   20
+#define SPIN_LOOP 1000
+#define OPEN_S    60 /* by then every conversation is there */
 
 struct run;
 
@@ -148,6 +150,36 @@ turner_main(void *arg)
 	return 0;
 }
 
+/* ---- what the CPUs give ---- */
+
+/** How often a loop of arithmetic, which no memory and no other thread can hold up, ran in SPIN_MS. */
+static int
+spin(void *arg)
+{
+	uint64_t *ret = arg, x = 1, end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SPIN_MS;
+
+	for (*ret = 0; rte_rdtsc() < end; (*ret)++)
+		for (unsigned i = 0; i < SPIN_LOOP; i++) {
+			x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			__asm__ volatile("" : "+r"(x));
+		}
+	return 0;
+}
+
+/** What two CPUs do of it at once, over what one does. Less than 2: they share a core, or with somebody else. */
+static double
+spin_ratio(void)
+{
+	uint64_t alone, both[MAX];
+
+	(void)spin(&alone);
+	must(rte_eal_remote_launch(spin, &both[1], rte_get_next_lcore(-1, true, false)) == 0,
+		"launching");
+	(void)spin(&both[0]);
+	rte_eal_mp_wait_lcore();
+	return (double)(both[0] + both[1]) / (double)alone;
+}
+
 /* ---- a run ---- */
 
 static void
@@ -255,7 +287,8 @@ int
 main(int argc, char **argv)
 {
 	uint64_t args[] = {0, 500, 5};
-	struct runs one = {.n = 0}, two = {.n = 0}, ratio = {.n = 0}, cycles = {.n = 0};
+	struct runs one = {.n = 0}, two = {.n = 0}, ratio = {.n = 0}, cycles = {.n = 0},
+		    cpus = {.n = 0};
 	double share = 1;
 	uint64_t lost = 0;
 	unsigned kind = 0;
@@ -276,6 +309,7 @@ main(int argc, char **argv)
 		struct outcome o1 = run_alone(kind, (uint32_t)args[0], 1, i % MAX);
 		struct outcome o2 = run_alone(kind, (uint32_t)args[0], MAX, 0);
 
+		runs_add(&cpus, spin_ratio());
 		runs_add(&one, o1.pps);
 		runs_add(&two, o2.pps);
 		runs_add(&ratio, o2.pps / o1.pps);
@@ -288,6 +322,7 @@ main(int argc, char **argv)
 	runs_print("two", &two, ", ");
 	runs_print("ratio", &ratio, ", ");
 	runs_print("generator", &cycles, ", ");
+	runs_print("cpus", &cpus, ", ");
 	printf("\"lost\": %lu, \"share\": %.3f, \"tsc_hz\": %lu}\n", lost, share, rte_get_tsc_hz());
 	rte_eal_cleanup();
 	return 0;
