@@ -53,7 +53,8 @@ def two_row(figure, kind, flows, repeats, line):
     counted = "answered or acknowledged" if kind != "tcp" else "answered, each with an ACK beside it,"
     how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets"
            f" {counted} are counted; the reference is one worker, alternating; least share of a CPU {said['share']:.2f},"
-           f" both CPUs give {said['cpus']['median']:.2f} of one in a loop of arithmetic;"
+           f" both CPUs give {said['cpus']['median']:.2f} of one in a loop of arithmetic,"
+           f" {100 * said['backlog']['median']:.0f} % of two workers' packets met the other one inside;"
            f" a line from core to core took {said['line'][0]:.0f} cycles before and {said['line'][1]:.0f} after")
     return row(figure, three["two"], three["one"], said["ratio"]["median"], line, how, form="{:.2f}")
 
