@@ -3,7 +3,8 @@
 set datafile separator ','
 set terminal pngcairo size 1400,160+26*rows
 set output dir.'/bench-lines.png'
-set title 'Each figure over its line (where more is better: the line over the figure); up to 1 is a PASS'
+set termoption noenhanced
+set title 'Figure over line; where more is better: line over figure. Up to 1: PASS'
 set grid xtics
 set key off
 set xrange [0:3]

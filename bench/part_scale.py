@@ -7,7 +7,8 @@ import functools
 from host import CLIENT, EAL, SERVER, memory, path, ratio, row, run_json, say
 from part_code import core_to_core, cost
 
-RUN_MS = 500
+RUN_MS = 300
+TWO_RUNS = 5  # pairs of them at least
 FEW, MANY = 256, 1 << 18  # conversations of two workers
 SWEEP = [1 << n for n in range(8, 21, 2)]
 SWEEP_RUN = ("524288", "5")  # packets, runs
@@ -36,18 +37,25 @@ def pages(mb):
 
 @functools.lru_cache(maxsize=None)
 def two(kind, flows, repeats):
-    """One worker against two. Measured once, however many parts want it. @return what bench_workers says"""
+    """One worker against two. Measured once, however many parts want it. @return what bench_workers says, and the cycles of a line
+    from core to core before and after it"""
     say(f"workers: {kind}, {flows}")
-    return run_json([path("bench", "bench_workers"), kind, str(flows), str(RUN_MS), str(max(3, repeats)), *memory(1024), *EAL, "-l",
+    before = core_to_core()[1]
+    said = run_json([path("bench", "bench_workers"), kind, str(flows), str(RUN_MS), str(max(TWO_RUNS, repeats)), *memory(1024), *EAL, "-l",
                      f"{SERVER},{CLIENT}", "--file-prefix=workers"], 300)
+    return {**said, "line": (before, core_to_core()[1])}
 
 
 def two_row(figure, kind, flows, repeats, line):
     """A row of that: packets per second of two workers, of one, and the ratio."""
     said = two(kind, flows, repeats)
     three = {n: [said[n][v] / 1e6 for v in ("min", "median", "max")] for n in ("one", "two")}
-    how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets answered"
-           f" or acknowledged are counted{", each with an ACK beside it" if kind == "tcp" else ""}; the reference is one worker, alternating; least share of a CPU {said['share']:.2f}")
+    counted = "answered or acknowledged" if kind != "tcp" else "answered, each with an ACK beside it,"
+    how = (f"{KINDS[kind]}: each worker is its own generator ({said['generator']['median']:.0f} cycles of a packet are its), packets"
+           f" {counted} are counted; the reference is one worker, alternating; least share of a CPU {said['share']:.2f},"
+           f" both CPUs give {said['cpus']['median']:.2f} of one in a loop of arithmetic,"
+           f" {100 * said['backlog']['median']:.0f} % of two workers' packets met the other one inside;"
+           f" a line from core to core took {said['line'][0]:.0f} cycles before and {said['line'][1]:.0f} after")
     return row(figure, three["two"], three["one"], said["ratio"]["median"], line, how, form="{:.2f}")
 
 
@@ -56,7 +64,7 @@ def workers(repeats):
     for kind, flows, line in (("udp", FEW, 1.8), ("udp", MANY, None), ("tcp", FEW, 1.8), ("tcp", MANY, None), ("udp-one", 1, 1.0),
                               ("tcp-one", 1, 1.0), ("udp-both", 1, None)):
         yield two_row(f"2 workers to 1, {KINDS[kind]}{f', {flows}' if flows > 1 else ''}: M packets/s", kind, flows, repeats, line)
-    yield row("beside it, a cache line from one core to the other: cycles", core_to_core(), None, None, None)
+    yield row("beside these, a cache line from one core to the other: cycles", core_to_core(), None, None, None)
 
 
 def flat(repeats):

@@ -4,8 +4,6 @@
 #include "ring.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,16 +13,8 @@
 #include <rte_ring.h>
 
 #include "frame.h"
+#include "program.h"
 #include "services.h"
-
-static void
-ring_must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(1);
-}
 
 uint64_t
 ring_now(void *arg)
@@ -64,17 +54,17 @@ ring_port(struct ring *r)
 		"bench_in", RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	r->out = rte_ring_create(
 		"bench_out", RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	ring_must(r->in != NULL && r->out != NULL, "rte_ring_create");
+	must(r->in != NULL && r->out != NULL, "rte_ring_create");
 	id = rte_eth_from_rings("bench", &r->in, 1, &r->out, 1, 0);
-	ring_must(id >= 0, "rte_eth_from_rings");
+	must(id >= 0, "rte_eth_from_rings");
 	r->port = (uint16_t)id;
-	ring_must(rte_eth_dev_configure(r->port, 1, 1, &conf) == 0, "rte_eth_dev_configure");
-	ring_must(rte_eth_rx_queue_setup(
-			  r->port, 0, RING_SIZE, SOCKET_ID_ANY, NULL, stack_mempool(r->s)) == 0,
+	must(rte_eth_dev_configure(r->port, 1, 1, &conf) == 0, "rte_eth_dev_configure");
+	must(rte_eth_rx_queue_setup(
+		     r->port, 0, RING_SIZE, SOCKET_ID_ANY, NULL, stack_mempool(r->s)) == 0,
 		"rte_eth_rx_queue_setup");
-	ring_must(rte_eth_tx_queue_setup(r->port, 0, RING_SIZE, SOCKET_ID_ANY, NULL) == 0,
+	must(rte_eth_tx_queue_setup(r->port, 0, RING_SIZE, SOCKET_ID_ANY, NULL) == 0,
 		"rte_eth_tx_queue_setup");
-	ring_must(rte_eth_dev_start(r->port) == 0, "rte_eth_dev_start");
+	must(rte_eth_dev_start(r->port) == 0, "rte_eth_dev_start");
 }
 
 static void
@@ -89,7 +79,7 @@ v4_mapped(uint8_t addr[16], uint32_t v4)
 void
 ring_alloc(struct ring *r, struct rte_mbuf **m, unsigned n)
 {
-	ring_must(rte_pktmbuf_alloc_bulk(stack_mempool(r->s), m, n) == 0, "rte_pktmbuf_alloc_bulk");
+	must(rte_pktmbuf_alloc_bulk(stack_mempool(r->s), m, n) == 0, "rte_pktmbuf_alloc_bulk");
 }
 
 __rte_noinline uint64_t
@@ -97,7 +87,7 @@ ring_turn(struct ring *r, struct rte_mbuf **m, unsigned n)
 {
 	uint64_t start;
 
-	ring_must(rte_ring_sp_enqueue_bulk(r->in, (void **)m, n, NULL) == n, "rte_ring_enqueue");
+	must(rte_ring_sp_enqueue_bulk(r->in, (void **)m, n, NULL) == n, "rte_ring_enqueue");
 	start = rte_rdtsc_precise();
 	stack_turn(r->s, 0);
 	return rte_rdtsc_precise() - start;
@@ -123,15 +113,15 @@ ring_stack(struct stack *s, bool offload, unsigned queues)
 
 	memcpy(ifc.mac.addr_bytes, frame_mac_us, 6);
 	ifc.off = (struct ip_offloads){offload, offload, offload, offload, offload, true, false};
-	ring_must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
+	must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
 	v4_mapped(us, FRAME_US);
 	v4_mapped(them, FRAME_US - 1);
 	v4_mapped(all, 0);
-	ring_must(ip_address_add(stack_ip(s), 0, us, 24) == 0, "ip_address_add");
-	ring_must(ip_route_add(stack_ip(s), all, 0, them) == 0, "ip_route_add");
+	must(ip_address_add(stack_ip(s), 0, us, 24) == 0, "ip_address_add");
+	must(ip_route_add(stack_ip(s), all, 0, them) == 0, "ip_route_add");
 	for (unsigned i = 0; services[i] != NULL; i++)
-		ring_must(stack_service_add(s, services[i]) == 0, "stack_service_add");
-	ring_must(stack_start(s) == 0, "stack_start");
+		must(stack_service_add(s, services[i]) == 0, "stack_service_add");
+	must(stack_start(s) == 0, "stack_start");
 }
 
 void
@@ -158,10 +148,10 @@ ring_open(struct ring *r, uint32_t conversations, bool offload)
 	memset(r, 0, sizeof(*r));
 	r->offload = offload;
 	r->s = stack_create(&conf, &err);
-	ring_must(r->s != NULL, "stack_create");
+	must(r->s != NULL, "stack_create");
 	ring_port(r);
 	ring_stack(r->s, offload, 1);
-	ring_must(stack_worker_join(r->s, 0) == 0, "stack_worker_join");
+	must(stack_worker_join(r->s, 0) == 0, "stack_worker_join");
 	ring_router(r, 1);
 	ring_rest(r, 50);
 }
@@ -188,7 +178,7 @@ ring_listen(struct stack *s, const char *service, uint8_t proto)
 		.service = stack_service(s, service)};
 	struct listener *l;
 
-	ring_must(conf.service != NULL && stack_listen(s, &conf, &l) == 0, "stack_listen");
+	must(conf.service != NULL && stack_listen(s, &conf, &l) == 0, "stack_listen");
 }
 
 unsigned

@@ -3,7 +3,7 @@
 set datafile separator ','
 set terminal pngcairo size 1000,600
 set output dir.'/bench-sweep.png'
-set title 'Echo over net_ring, one worker: cycles per packet'
+set title 'Echo over net_ring, one worker: cycles per packet' noenhanced
 set grid
 set key outside top center horizontal
 set logscale x 2

@@ -7,13 +7,19 @@
  * is taken back in its own transmit callback (gen.h): it is generator and worker in turn. udp, tcp: echo through conversations that
  * only one worker has, each with a queue of its own (spread rss). udp-one, tcp-one: one conversation (echo; a stream to discard),
  * whose queue one worker polls, and whose packets take turns on both (spread packet). udp-both: one conversation whose packets
- * come on the queues of both, which keep them (spread rss). Runs alternate, and those with one
- * worker take turns on the lcores.
+ * come on the queues of both, which keep them (spread rss). Runs alternate, and those with one worker take turns on the lcores.
  *
- * Counted are packets that were answered (echo; an ACK that is due to TCP's answer comes with each) or acknowledged (discard). Prints one line of JSON: packets per second with one and
- * with two workers, the ratio of each pair of runs, the cycles per packet that the generator took of it, packets given up, and
- * the least share of its CPU that a worker had in a run: one in which somebody else had more than a little is done again,
- * a few times.
+ * Counted are packets that were answered (echo; with each of TCP's comes an ACK that is not counted) or acknowledged (discard). Prints
+ * one line of JSON:
+ *
+ *   one, two    packets per second with one and with two workers
+ *   ratio       of each pair of runs
+ *   generator   cycles that it takes of each packet
+ *   cpus        what both CPUs give in a loop of arithmetic, over what one gives
+ *   backlog     the share of two workers' packets that came while the other one was inside
+ *   lost        packets given up
+ *   share       the least part of its CPU that a worker had in a run; one in which somebody else had more than a little is done
+ *               again, a few times
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -29,13 +35,15 @@
 #include "program.h"
 #include "ring.h"
 
-#define MAX     GEN_QUEUES /* workers */
-#define TRIES   6 /* of a run in which somebody else had the CPU */
-#define SHARE   0.98
-#define WARM_MS 50
-#define REST_MS 20 /* for what is under way at the end */
-#define SPARE   4096
-#define OPEN_S  60 /* by then every conversation is there */
+#define MAX       GEN_QUEUES /* workers */
+#define TRIES     6 /* of a run in which somebody else had the CPU */
+#define SHARE     0.98
+#define WARM_MS   50
+#define REST_MS   20 /* for what is under way at the end */
+#define SPARE     4096
+#define SPIN_MS   20
+#define SPIN_LOOP 1000
+#define OPEN_S    60 /* by then every conversation is there */
 
 struct run;
 
@@ -59,6 +67,7 @@ struct run {
 
 struct outcome {
 	double pps, cycles, share;
+	double backlog; /* share of the packets that came while somebody else was inside */
 	uint64_t lost;
 };
 
@@ -148,6 +157,36 @@ turner_main(void *arg)
 	return 0;
 }
 
+/* ---- what the CPUs give ---- */
+
+/** How often a loop of arithmetic, which no memory and no other thread can hold up, ran in SPIN_MS. */
+static int
+spin(void *arg)
+{
+	uint64_t *ret = arg, x = 1, end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SPIN_MS;
+
+	for (*ret = 0; rte_rdtsc() < end; (*ret)++)
+		for (unsigned i = 0; i < SPIN_LOOP; i++) {
+			x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			__asm__ volatile("" : "+r"(x));
+		}
+	return 0;
+}
+
+/** What two CPUs do of it at once, over what one does. Less than 2: they share a core, or with somebody else. */
+static double
+spin_ratio(void)
+{
+	uint64_t alone, both[MAX];
+
+	(void)spin(&alone);
+	must(rte_eal_remote_launch(spin, &both[1], rte_get_next_lcore(-1, true, false)) == 0,
+		"launching");
+	(void)spin(&both[0]);
+	rte_eal_mp_wait_lcore();
+	return (double)(both[0] + both[1]) / (double)alone;
+}
+
 /* ---- a run ---- */
 
 static void
@@ -212,6 +251,7 @@ run_once(enum gen_kind kind, uint32_t flows, unsigned workers, unsigned first)
 {
 	static struct run r;
 	struct outcome o = {.share = 1};
+	struct stack_stats stats;
 	uint64_t packets = 0, cycles = 0;
 
 	memset(&r, 0, sizeof(r));
@@ -231,6 +271,8 @@ run_once(enum gen_kind kind, uint32_t flows, unsigned workers, unsigned first)
 	}
 	must(packets > 0, "a packet");
 	o.cycles = (double)cycles / (double)packets;
+	stack_stats(r.s, &stats);
+	o.backlog = (double)stats.conv.backlog_pushes / (double)stats.sum.received;
 	stack_free(r.s);
 	gen_free(&r.gen);
 	return o;
@@ -255,7 +297,8 @@ int
 main(int argc, char **argv)
 {
 	uint64_t args[] = {0, 500, 5};
-	struct runs one = {.n = 0}, two = {.n = 0}, ratio = {.n = 0}, cycles = {.n = 0};
+	struct runs one = {.n = 0}, two = {.n = 0}, ratio = {.n = 0}, cycles = {.n = 0},
+		    cpus = {.n = 0}, backlog = {.n = 0};
 	double share = 1;
 	uint64_t lost = 0;
 	unsigned kind = 0;
@@ -276,10 +319,12 @@ main(int argc, char **argv)
 		struct outcome o1 = run_alone(kind, (uint32_t)args[0], 1, i % MAX);
 		struct outcome o2 = run_alone(kind, (uint32_t)args[0], MAX, 0);
 
+		runs_add(&cpus, spin_ratio());
 		runs_add(&one, o1.pps);
 		runs_add(&two, o2.pps);
 		runs_add(&ratio, o2.pps / o1.pps);
 		runs_add(&cycles, (o1.cycles + o2.cycles) / 2);
+		runs_add(&backlog, o2.backlog);
 		share = RTE_MIN(share, RTE_MIN(o1.share, o2.share));
 		lost += o1.lost + o2.lost;
 	}
@@ -288,6 +333,8 @@ main(int argc, char **argv)
 	runs_print("two", &two, ", ");
 	runs_print("ratio", &ratio, ", ");
 	runs_print("generator", &cycles, ", ");
+	runs_print("cpus", &cpus, ", ");
+	runs_print("backlog", &backlog, ", ");
 	printf("\"lost\": %lu, \"share\": %.3f, \"tsc_hz\": %lu}\n", lost, share, rte_get_tsc_hz());
 	rte_eal_cleanup();
 	return 0;
