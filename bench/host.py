@@ -78,7 +78,7 @@ class Program:
         end = time.monotonic() + seconds
         while text not in self.said():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise Failed(f"{' '.join(self.argv)}: {self.said()[-600:]}")
+                raise Failed(f"{' '.join(self.argv)}: {self.end()[-600:]}")
             time.sleep(0.05)
         return self
 
@@ -172,7 +172,10 @@ def memory(mb):
 @atexit.register
 def clean():
     for program in list(_running):
-        program.end()
+        try:
+            program.end()
+        except OSError:
+            pass  # its log has gone with its folder
     for ns in list(_namespaces):
         ns.close()
     for undo in reversed(_undo):
