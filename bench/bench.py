@@ -10,11 +10,13 @@ code    cycles per packet over net_ring in one process, beside testpmd's 5tswap
 insns   instructions per packet by callgrind, beside bench/instructions.csv
 line    a cache line from one core to the other
 udp     UDP echo over memif, beside 5tswap on the same link
-web     HTTP and TCP echo over memif with convgen, beside nginx and wrk on Linux
+overload UDP echo over memif under testpmd's txonly, beside 5tswap
+web     HTTP and TCP echo over memif with convgen, beside nginx, haproxy and wrk on Linux
 opens   connections opened and reset over memif
-bulk    much data over memif
-latency TCP echo over veth at a fixed rate, beside Linux
+bulk    much data over memif, beside what the link carries
+latency TCP echo over veth at half load, beside Linux
 stream  much data over veth, beside Linux
+kernel  TCP and UDP echo through af_packet, af_xdp and tap, beside Linux
 """
 import argparse
 import csv
@@ -26,10 +28,12 @@ import sys
 import part_code
 import part_memif
 import part_veth
-from host import BUILD, HERE, Failed, failed, say
+from host import BUILD, HERE, Failed, failed, prefer, say
 
-PARTS = {"line": part_code.line, "code": part_code.code, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
-         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream}
+PARTS = {"line": part_code.line, "code": part_code.code, "insns": part_code.insns, "udp": part_memif.udp,
+         "overload": part_memif.overload, "web": part_memif.web,
+         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream,
+         "kernel": part_veth.kernel}
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 
@@ -39,7 +43,7 @@ def build():
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         subprocess.run(["meson", "setup", BUILD, HERE, "-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"], check=True,
                        stdout=subprocess.DEVNULL)
-    targets = ["app/convd", "app/convgen", "bench/bench_cost", "bench/bench_flood", "bench/bench_line", "bench/bench_peer"]
+    targets = ["app/convd", "app/convctl", "app/convgen", "bench/bench_cost", "bench/bench_flood", "bench/bench_line", "bench/bench_peer"]
     subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], check=True)
 
 
@@ -85,6 +89,7 @@ def main():
         p.error(f"there is no part '{unknown[0]}': there are {', '.join(PARTS)}")
     say("building")
     build()
+    prefer()
     rows = [r for name in names for r in part(name, a.repeats)]
     print(table(rows))
     os.makedirs(a.out, exist_ok=True)
