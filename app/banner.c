@@ -47,6 +47,8 @@ banner_port(const struct daemon *d, unsigned i, FILE *to)
 		p->off.rx_ip_cksum ? " rx-ip" : "", p->off.rx_l4_cksum ? " rx-l4" : "");
 	if (p->off_why[0] != 0)
 		(void)fprintf(to, "           off: %s\n", p->off_why);
+	if (p->rss[0] != 0)
+		(void)fprintf(to, "           rss: %s\n", p->rss);
 }
 
 static void

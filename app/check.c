@@ -206,6 +206,10 @@ check_device(struct check *k, const struct config *c, unsigned i)
 		if (access(file, F_OK) != 0)
 			check_fault(
 				k, path, "no network interface \"%s\" here: ip link show", name);
+		/* Its driver takes the pool of packet buffers for one piece of memory, buffer behind buffer. */
+		if (strncmp(device, "net_af_xdp", 10) == 0 && !c->eal.hugepages)
+			check_fault(k, "eal.hugepages",
+				"net_af_xdp carries nothing without huge pages: set it to true");
 	}
 }
 

@@ -218,6 +218,93 @@ port_set_mtu(struct port *p, const struct port_conf *conf, char *fault, size_t l
 	return err;
 }
 
+/* ---- RSS: which core a packet comes to is a matter of speed only, so nothing here is an error ---- */
+
+static void
+port_rss_says(struct port *p, const char *what, int err)
+{
+	size_t n = strlen(p->rss);
+
+	(void)snprintf(p->rss + n, sizeof(p->rss) - n, "%s%s%s%s", n > 0 ? ", " : "", what,
+		err != 0 ? ": " : "", err != 0 ? strerror(-err) : "");
+}
+
+/** Ask for a hash over addresses and ports, or as much of that as there is. */
+static void
+port_rss_ask(struct port *p, const struct rte_eth_dev_info *info, struct rte_eth_conf *ec)
+{
+	uint64_t hf =
+		info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+
+	if (p->nrx < 2)
+		return;
+	if (hf == 0) {
+		port_rss_says(p, "not offered", 0);
+		return;
+	}
+	ec->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	ec->rx_adv_conf.rss_conf.rss_hf = hf;
+}
+
+/** Configure the device, without RSS if it can't be had. */
+static int
+port_configure(struct port *p, struct rte_eth_conf *ec)
+{
+	int err = rte_eth_dev_configure(p->id, p->nrx, p->ntx, ec);
+
+	if (err == 0 || ec->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS)
+		return err;
+	port_rss_says(p, "refused", err);
+	ec->rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+	ec->rx_adv_conf.rss_conf.rss_hf = 0;
+	return rte_eth_dev_configure(p->id, p->nrx, p->ntx, ec);
+}
+
+/** Have the entries of the device's table lead to each queue in turn. @return how many there are, or -errno */
+static int
+port_rss_table(struct port *p)
+{
+	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
+	struct rte_eth_dev_info info;
+	int err = rte_eth_dev_info_get(p->id, &info); /* again: some know their table only now */
+
+	if (err == 0 && (info.reta_size == 0 || info.reta_size > RTE_ETH_RSS_RETA_SIZE_512))
+		err = -ENOTSUP;
+	if (err != 0)
+		return err;
+	memset(reta, 0, sizeof(reta));
+	for (unsigned i = 0; i < info.reta_size; i++) {
+		struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
+
+		group->mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
+		group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = (uint16_t)(i % p->nrx);
+	}
+	err = rte_eth_dev_rss_reta_update(p->id, reta, info.reta_size);
+	return err == 0 ? info.reta_size : err;
+}
+
+static void
+port_rss(struct port *p, const struct rte_eth_conf *ec)
+{
+	uint64_t hf = ec->rx_adv_conf.rss_conf.rss_hf;
+	char text[48];
+	int entries;
+
+	if (ec->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS)
+		return;
+	(void)snprintf(text, sizeof(text), "by%s%s%s", (hf & RTE_ETH_RSS_IP) != 0 ? " ip" : "",
+		(hf & RTE_ETH_RSS_TCP) != 0 ? " tcp" : "",
+		(hf & RTE_ETH_RSS_UDP) != 0 ? " udp" : "");
+	port_rss_says(p, text, 0);
+	entries = port_rss_table(p);
+	if (entries < 0) {
+		port_rss_says(p, "table as the driver has it", entries);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "table of %d entries over %u queues", entries, p->nrx);
+	port_rss_says(p, text, 0);
+}
+
 int
 port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 {
@@ -233,12 +320,8 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 		return err;
 	port_offloads(p, &info, &ec);
 	ec.intr_conf.rxq = strcmp(p->driver, "net_tap") == 0; /* see port_wait_fds */
-	if (p->nrx > 1 && info.flow_type_rss_offloads != 0) {
-		ec.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		ec.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
-			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
-	}
-	err = rte_eth_dev_configure(p->id, p->nrx, p->ntx, &ec);
+	port_rss_ask(p, &info, &ec);
+	err = port_configure(p, &ec);
 	if (err != 0)
 		return port_fault(fault, len, err, "can't be configured");
 	err = port_set_mtu(p, conf, fault, len);
@@ -252,6 +335,7 @@ port_open(struct port *p, const struct port_conf *conf, char *fault, size_t len)
 	if (err != 0)
 		return port_fault(fault, len, err, "can't be started");
 	p->open = true;
+	port_rss(p, &ec);
 	port_wait_fds(p);
 	port_filters(p);
 	err = rte_eth_macaddr_get(p->id, &p->mac);

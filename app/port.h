@@ -38,7 +38,8 @@ struct port {
 	uint16_t nrx, ntx;
 	struct rte_ether_addr mac;
 	struct ip_offloads off;
-	char off_why[160]; /* offloads that are off, and why */
+	char off_why[256]; /* offloads that are off, and why */
+	char rss[96]; /* how the device spreads over its receive queues; empty: it has one */
 	int wait_fd[PORT_QUEUES_MAX]; /* of receive queues; -1: has none */
 	bool up;
 	bool shared; /* fewer transmit queues than seats: frames go through rings, and who gets the token sends */

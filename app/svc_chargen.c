@@ -23,23 +23,19 @@
 static const char ring[] = ALL ALL;
 _Static_assert(sizeof(ring) == 2 * PRINTABLE + 1, "95 characters, twice");
 
-/** len characters from place at of the pattern on. */
-static void
-chargen_bytes(uint8_t *to, uint32_t at, uint32_t len)
-{
-	while (len > 0) {
-		uint32_t line = at / LINE, column = at % LINE, n;
+/* The pattern, and so much of it again that a buffer can be filled from any place of it in one go. */
+static uint8_t pattern[PERIOD + UINT16_MAX];
 
-		if (column < WIDTH) {
-			n = RTE_MIN(WIDTH - column, len);
-			memcpy(to, ring + (line % PRINTABLE) + column, n);
-		} else {
-			n = 1;
-			*to = column == WIDTH ? '\r' : '\n';
-		}
-		to += n;
-		at = (at + n) % PERIOD;
-		len -= n;
+__attribute__((constructor)) static void
+chargen_pattern(void)
+{
+	for (uint32_t at = 0; at < sizeof(pattern); at++) {
+		uint32_t line = at / LINE, column = at % LINE;
+
+		if (column < WIDTH)
+			pattern[at] = (uint8_t)ring[line % PRINTABLE + column];
+		else
+			pattern[at] = column == WIDTH ? '\r' : '\n';
 	}
 }
 
@@ -48,9 +44,9 @@ static struct rte_mbuf *
 chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
-	if (m == NULL)
-		return NULL;
-	chargen_bytes((uint8_t *)rte_pktmbuf_append(m, len), at, len);
+
+	if (m != NULL)
+		memcpy(rte_pktmbuf_append(m, len), pattern + at, len);
 	return m;
 }
 

@@ -14,21 +14,21 @@ sweep   cycles per packet over net_ring by number of flows
 insns   instructions per packet by callgrind, beside bench/instructions.csv
 line    a cache line from one core to the other
 udp     UDP echo over memif, beside 5tswap on the same link
-web     HTTP and TCP echo over memif with convgen, beside nginx and wrk on Linux
+overload UDP echo over memif under testpmd's txonly, beside 5tswap
+web     HTTP and TCP echo over memif with convgen, beside nginx, haproxy and wrk on Linux
 opens   connections opened and reset over memif
-bulk    much data over memif
-latency TCP echo over veth at a fixed rate, beside Linux
+bulk    much data over memif, beside what the link carries
+latency TCP echo over veth at half load, beside Linux
 stream  much data over veth, beside Linux
+kernel  TCP and UDP echo through af_packet, af_xdp and tap, beside Linux
 hold    10 M TCP conversations (HOLD=N: so many)
 
 Into the folder go bench.csv and plots of it, bench-lines.png and, of the sweep, bench-sweep.png (plots.py draws them again).
 """
 import argparse
-import atexit
 import csv
 import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -39,12 +39,12 @@ import part_memif
 import part_scale
 import part_veth
 import plots
-from host import BUILD, HERE, Failed, failed, say
+from host import BUILD, HERE, Failed, failed, prefer, say
 
 PARTS = {"line": part_code.line, "budgets": part_budget.budgets, "code": part_code.code, "workers": part_scale.workers,
-         "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp, "web": part_memif.web,
-         "opens": part_memif.opens, "bulk": part_memif.bulk, "latency": part_veth.latency, "stream": part_veth.stream,
-         "hold": part_hold.hold}
+         "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp,
+         "overload": part_memif.overload, "web": part_memif.web, "opens": part_memif.opens, "bulk": part_memif.bulk,
+         "latency": part_veth.latency, "stream": part_veth.stream, "kernel": part_veth.kernel, "hold": part_hold.hold}
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 
@@ -55,23 +55,8 @@ def build():
         subprocess.run(["meson", "setup", BUILD, HERE, "-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"], check=True,
                        stdout=subprocess.DEVNULL)
     programs = ("conv", "cost", "flood", "line", "opens", "peer", "table", "workers")
-    targets = ["app/convd", "app/convgen", *(f"bench/bench_{p}" for p in programs)]
+    targets = ["app/convd", "app/convctl", "app/convgen", *(f"bench/bench_{p}" for p in programs)]
     subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], check=True)
-
-
-def priority():
-    """Have the CPUs before whatever else runs here, where that can be had: among processes, and, where the kernel schedules
-    sessions (autogroup), among these."""
-    group = "/proc/self/autogroup"
-    try:
-        os.nice(-20)
-        with open(group) as f:
-            was = f.read().split()[-1]
-        with open(group, "w") as f:
-            f.write("-20")
-        atexit.register(lambda: open(group, "w").write(was))
-    except (OSError, IndexError):
-        pass
 
 
 def part(name, repeats):
@@ -114,10 +99,9 @@ def main():
     unknown = [x for x in names if x not in PARTS]
     if unknown:
         p.error(f"there is no part '{unknown[0]}': there are {', '.join(PARTS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was taken is given back then, too
     say("building")
     build()
-    priority()
+    prefer()
     rows = [r for name in names for r in part(name, a.repeats)]
     print(table(rows))
     os.makedirs(a.out, exist_ok=True)

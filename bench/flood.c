@@ -2,9 +2,11 @@
  * Copyright (c) 2026 the convd authors
  *
  *   bench_flood FLOWS SECONDS WINDOW [EAL options, one --vdev]
+ *   bench_flood send|receive SECONDS BYTES [EAL options, one --vdev]
  *
- * Sends datagrams of 18 bytes from as many peers to port 7 of 10.77.0.2, so many at a time, and counts those that come back:
- * the same for an echo service and for testpmd's 5tswap. Prints one line of JSON.
+ * The first sends datagrams of 18 bytes from as many peers to port 7 of 10.77.0.2, so many at a time, and counts those that
+ * come back: the same for an echo service and for testpmd's 5tswap. The others are the two ends of a stream one way, of frames
+ * that carry so many bytes of TCP each: what the link alone can carry. Prints one line of JSON.
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -26,6 +28,9 @@
 #define WARMUP_MS   500
 #define ARP_LEN     42
 #define ROUNDS_LEFT 1000 /* of polling, for what is still on its way at the end */
+#define HEADERS     66 /* Ethernet, IP, TCP with timestamps */
+#define HEAD_START \
+	2 /* seconds that a stream's sender goes on for longer than its receiver listens */
 
 struct flood {
 	uint32_t flows, window;
@@ -157,33 +162,92 @@ flood_run(struct flood *f, double seconds)
 	return (double)(rte_rdtsc() - start) / (double)hz;
 }
 
+/** What the link takes of frames of so many bytes. The receiver has ended when nothing is taken any more. */
+static void
+stream_send(struct flood *f, double seconds, uint16_t bytes)
+{
+	uint64_t hz = rte_get_tsc_hz();
+	uint64_t end = rte_rdtsc() + (uint64_t)((seconds + HEAD_START) * (double)hz);
+	struct rte_mbuf *m[BURST];
+	uint16_t sent;
+
+	while (rte_rdtsc() < end) {
+		if (rte_pktmbuf_alloc_bulk(f->mp, m, BURST) != 0)
+			continue;
+		for (unsigned i = 0; i < BURST; i++)
+			m[i]->data_len = (uint16_t)(m[i]->pkt_len = HEADERS + bytes);
+		sent = rte_eth_tx_burst(0, 0, m, BURST);
+		rte_pktmbuf_free_bulk(m + sent, BURST - sent);
+		f->sent += sent;
+	}
+	printf("{\"sent\": %lu}\n", f->sent);
+}
+
+/** From the first frame on. */
+static void
+stream_receive(struct flood *f, double seconds, uint16_t bytes)
+{
+	uint64_t hz = rte_get_tsc_hz(), start = 0, end = UINT64_MAX, now;
+	struct rte_mbuf *m[BURST];
+	unsigned n;
+
+	while ((now = rte_rdtsc()) < end) {
+		n = rte_eth_rx_burst(0, 0, m, BURST);
+		if (n > 0 && start == 0) {
+			start = now;
+			end = now + (uint64_t)(seconds * (double)hz);
+		}
+		rte_pktmbuf_free_bulk(m, n);
+		f->back += n;
+	}
+	printf("{\"gbits_per_second\": %.3f}\n", (double)f->back * bytes * 8 / seconds / 1e9);
+}
+
+static void
+flood_echo(struct flood *f, double seconds)
+{
+	double took;
+
+	must(f->flows > 0 && f->window >= BURST, "arguments");
+	arp_send(f, 1);
+	rte_delay_ms(WARMUP_MS / 5);
+	(void)flood_run(f, WARMUP_MS / 1e3);
+	f->back = f->lost = f->sent = 0;
+	took = flood_run(f, seconds);
+	printf("{\"flows\": %u, \"seconds\": %.3f, \"sent\": %lu, \"back\": %lu, \"lost\": %lu, \"pps\": %.0f}\n",
+		f->flows, took, f->sent, f->back, f->lost, (double)f->back / took);
+	for (int i = 0; i < ROUNDS_LEFT; i++)
+		flood_poll(f);
+	must(f->back > 0, "waiting for an answer");
+}
+
 int
 main(int argc, char **argv)
 {
 	struct flood f = {.state = 0x9e3779b97f4a7c15};
-	double seconds, took;
+	const char *what = argv[1];
+	double seconds;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: bench_flood FLOWS SECONDS WINDOW [EAL options]\n");
+		fprintf(stderr,
+			"usage: bench_flood FLOWS SECONDS WINDOW [EAL options]\n"
+			"       bench_flood send|receive SECONDS BYTES [EAL options]\n");
 		return 2;
 	}
-	f.flows = (uint32_t)strtoul(argv[1], NULL, 0);
+	f.flows = (uint32_t)strtoul(what, NULL, 0);
 	seconds = strtod(argv[2], NULL);
 	f.window = (uint32_t)strtoul(argv[3], NULL, 0);
 	argv[3] = argv[0];
-	must(f.flows > 0 && seconds > 0 && f.window >= BURST, "arguments");
+	must(seconds > 0, "arguments");
 	must(rte_eal_init(argc - 3, argv + 3) >= 0, "rte_eal_init");
 	port_start(&f);
-	arp_send(&f, 1);
-	rte_delay_ms(WARMUP_MS / 5);
-	(void)flood_run(&f, WARMUP_MS / 1e3);
-	f.back = f.lost = f.sent = 0;
-	took = flood_run(&f, seconds);
-	printf("{\"flows\": %u, \"seconds\": %.3f, \"sent\": %lu, \"back\": %lu, \"lost\": %lu, \"pps\": %.0f}\n",
-		f.flows, took, f.sent, f.back, f.lost, (double)f.back / took);
-	for (int i = 0; i < ROUNDS_LEFT; i++)
-		flood_poll(&f);
+	if (strcmp(what, "send") == 0)
+		stream_send(&f, seconds, (uint16_t)f.window);
+	else if (strcmp(what, "receive") == 0)
+		stream_receive(&f, seconds, (uint16_t)f.window);
+	else
+		flood_echo(&f, seconds);
 	rte_eth_dev_stop(0);
 	rte_eal_cleanup();
-	return f.back > 0 ? 0 : 1;
+	return 0;
 }

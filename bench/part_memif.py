@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the convd authors
 """Between two processes, one on each core: convd behind memif, and what this machine has beside it."""
+import json
 import os
 import re
 import statistics
 import time
 
-from host import (CLIENT, EAL, SERVER, Failed, Namespace, Program, Scratch, convd, huge, memory, path, ratio, row, run_json, say, veth)
+from host import (CLIENT, EAL, PATIENCE, SERVER, Failed, Namespace, Program, Scratch, convd, huge, memory, path, ratio, row, run_json,
+                  say, veth)
 
 US, THEM, US_MAC, THEM_MAC = "10.77.0.2", "10.77.0.1", "02:77:00:00:00:02", "02:77:00:00:00:01"
 SECONDS = 3
 WINDOW = 512  # datagrams outstanding
 TRIES = 3
+PAYLOAD = 1448  # bytes of TCP in a full frame, with timestamps
 
 
 def memif(scratch, server):
@@ -57,17 +60,22 @@ def flood(scratch, flows):
                    CLIENT, "--vdev=" + memif(scratch, False)], 60)["pps"]
 
 
-def swap(scratch):
-    """testpmd's 5tswap in convd's place."""
-    argv = ["dpdk-testpmd", "--lcores", f"(0)@{SERVER},(1)@{SERVER}", *memory(512), *EAL, "--file-prefix=pmd",
-            "--vdev=" + memif(scratch, True), "--", "--forward-mode=5tswap", "--nb-cores=1", "--stats-period=10",
-            "--total-num-mbufs=8192"]
-    program = Program(argv, scratch / "testpmd.log")
+def ready(program, scratch):
+    """Wait until a program has made memif's socket."""
     end = time.monotonic() + 20
     while not os.path.exists(scratch / "memif.sock"):
-        if time.monotonic() > end:
-            raise Failed("testpmd does not start: " + program.said()[-600:])
+        if time.monotonic() > end or program.process.poll() is not None:
+            raise Failed(f"{program.argv[0]} does not start: {program.said()[-600:]}")
         time.sleep(0.05)
+
+
+def swap(scratch, period=10):
+    """testpmd's 5tswap in convd's place."""
+    argv = ["dpdk-testpmd", "--lcores", f"(0)@{SERVER},(1)@{SERVER}", *memory(512), *EAL, "--file-prefix=pmd",
+            "--vdev=" + memif(scratch, True), "--", "--forward-mode=5tswap", "--nb-cores=1", f"--stats-period={period}",
+            "--total-num-mbufs=8192"]
+    program = Program(argv, scratch / "testpmd.log")
+    ready(program, scratch)
     time.sleep(1)
     return program
 
@@ -86,6 +94,42 @@ def udp(repeats):
                 theirs.append(flood(scratch, flows))
                 how = " ".join(program.argv)
         yield row(f"UDP echo over memif, {flows} flows: packets/s, ratio to 5tswap", ours, theirs, ratio(ours, theirs), line, how)
+
+
+def txonly(scratch):
+    """testpmd as a generator: datagrams of one peer, as fast as the link takes them. It hears nothing: no ARP, and answers are
+    lost."""
+    return ["dpdk-testpmd", "--lcores", f"(0)@{CLIENT},(1)@{CLIENT}", *memory(256), *EAL, "--file-prefix=tx",
+            "--vdev=" + memif(scratch, False), "--", "--forward-mode=txonly", "--nb-cores=1", "--stats-period=10",
+            "--total-num-mbufs=8192", f"--tx-ip={THEM},{US}", "--tx-udp=4000,7", f"--eth-peer=0,{US_MAC}", "--txpkts=60"]
+
+
+def taken(scratch):
+    """What convd has delivered so far, and when."""
+    said = run_json([path("app", "convctl"), "--socket", scratch / "control.sock", "--json", "stats"])
+    return said["delivered"], time.monotonic()
+
+
+def overload(repeats):
+    """More than can be served: how much is taken in then, of what testpmd's txonly sends to the echo service."""
+    ours, theirs, how = [], [], ""
+    for i in range(repeats):
+        say(f"overload: {i + 1} of {repeats}")
+        with Scratch() as scratch, server(scratch):
+            flood(scratch, 256)  # announces the router
+            argv = txonly(scratch)
+            how = " ".join(argv)
+            with Program(argv, scratch / "txonly.log"):
+                time.sleep(1.5)
+                before = taken(scratch)
+                time.sleep(SECONDS)
+                after = taken(scratch)
+            ours.append((after[0] - before[0]) / (after[1] - before[1]))
+        with Scratch() as scratch, swap(scratch, 1) as program, Program(txonly(scratch), scratch / "txonly.log"):
+            time.sleep(1.5 + SECONDS)
+            theirs.append(statistics.median([int(n) for n in re.findall(r"Rx-pps:\s+(\d+)", program.said())][2:] or [0]))
+    yield row("UDP echo under testpmd's txonly over memif, one flow: packets/s taken in, ratio to 5tswap", ours, theirs,
+              ratio(ours, theirs), None, how)
 
 
 def gen(scratch, *argv, seconds=SECONDS):
@@ -114,6 +158,30 @@ def nginx(scratch, ns):
     return program
 
 
+HAPROXY = """global
+ nbthread 1
+ maxconn 8192
+defaults
+ mode http
+ timeout client 600s
+ timeout http-request 600s
+ timeout http-keep-alive 600s
+frontend web
+ bind {address}:80 backlog 16384
+ http-request return status 200 content-type text/plain string "convd\\n"
+"""
+
+
+def haproxy(scratch, ns):
+    with open(scratch / "haproxy.cfg", "w") as f:
+        f.write(HAPROXY.format(address=US))
+    program = Program(ns.argv("taskset", "-c", SERVER, "haproxy", "-db", "-f", scratch / "haproxy.cfg"), scratch / "haproxy.log")
+    time.sleep(1)
+    if program.process.poll() is not None:
+        raise Failed("haproxy: " + program.said()[-600:])
+    return program
+
+
 def wrk(ns, *argv):
     """Requests per second."""
     text = ns.do("taskset", "-c", CLIENT, "wrk", "-t1", "-c64", f"-d{SECONDS}s", *argv, f"http://{US}/")
@@ -123,8 +191,8 @@ def wrk(ns, *argv):
     return float(found.group(1))
 
 
-def linux_web(repeat_argv):
-    """nginx and wrk in two namespaces joined by veth, as Linux has it by default, with all offloads."""
+def linux_web(server, repeat_argv):
+    """A web server and wrk in two namespaces joined by veth, as Linux has it by default, with all offloads."""
     with Scratch() as scratch, Namespace() as a, Namespace() as b:
         veth(a, b, True)
         a.do("ip", "addr", "add", US + "/24", "dev", "veth0")
@@ -132,28 +200,34 @@ def linux_web(repeat_argv):
         for ns in (a, b):
             ns.do("sysctl", "-qw", "net.ipv4.tcp_tw_reuse=1", "net.ipv4.ip_local_port_range=1024 65535", "net.core.somaxconn=16384",
                   "net.ipv4.tcp_max_syn_backlog=16384", "net.ipv4.tcp_max_tw_buckets=1048576")
-        with nginx(scratch, a):
+        with server(scratch, a):
             return [wrk(b, *argv) for argv in repeat_argv]
 
 
 def web(repeats):
-    """Requests and connections per second against nginx on Linux."""
-    keep, close, theirs_keep, theirs_close, echo = [], [], [], [], []
+    """Requests and connections per second against nginx on Linux, and haproxy as a second opinion."""
+    keep, close, echo = [], [], []
+    theirs = {nginx: ([], []), haproxy: ([], [])}
     for i in range(repeats):
         say(f"web: {i + 1} of {repeats}")
         with Scratch() as scratch, server(scratch):
             keep.append(gen(scratch, "http", "--connections", "256", US)["requests_per_second"])
             close.append(gen(scratch, "http", "--close", "--connections", "256", US)["connects_per_second"])
             echo.append(gen(scratch, "request", "--connections", "256", US)["requests_per_second"])
-        k, c = linux_web([(), ("-H", "Connection: close")])
-        theirs_keep.append(k)
-        theirs_close.append(c)
-    how = "nginx (1 worker, reuseport, no log) on core 0, wrk -t1 -c64 on core 1, veth"
-    yield row("HTTP over memif, keep-alive: requests/s, ratio to nginx on Linux", keep, theirs_keep, ratio(keep, theirs_keep), 15, how)
-    yield row("HTTP over memif, a connection for each: connects/s, ratio to nginx on Linux", close, theirs_close,
-              ratio(close, theirs_close), 40, how + ", Connection: close")
-    yield row("TCP echo of 64 bytes over memif, keep-alive: requests/s, ratio to nginx's", echo, theirs_keep, ratio(echo, theirs_keep), 15,
-              how)
+        for web_server, values in theirs.items():
+            for into, value in zip(values, linux_web(web_server, [(), ("-H", "Connection: close")])):
+                into.append(value)
+    wrk_how = "wrk -t1 -c64 on core 1, veth with all offloads, tcp_tw_reuse"
+    hows = {nginx: f"nginx (1 worker, reuseport, no log) on core 0, {wrk_how}",
+            haproxy: f"haproxy (nbthread 1, http-request return) on core 0, {wrk_how}"}
+    for web_server, judged in ((nginx, True), (haproxy, False)):
+        name, (k, c), how = web_server.__name__, theirs[web_server], hows[web_server]
+        yield row(f"HTTP over memif, keep-alive: requests/s, ratio to {name} on Linux", keep, k, ratio(keep, k),
+                  15 if judged else None, how)
+        yield row(f"HTTP over memif, a connection for each: connects/s, ratio to {name} on Linux", close, c, ratio(close, c),
+                  40 if judged else None, how + ", Connection: close")
+    k = theirs[nginx][0]
+    yield row("TCP echo of 64 bytes over memif, keep-alive: requests/s, ratio to nginx's", echo, k, ratio(echo, k), 15, hows[nginx])
 
 
 def opens(repeats):
@@ -166,14 +240,35 @@ def opens(repeats):
     yield row("TCP over memif, opened and reset: connects/s", ours, None, statistics.median(ours), None)
 
 
+def stream_argv(scratch, what, as_server):
+    """bench_flood at one end of memif: a stream one way."""
+    return [path("bench", "bench_flood"), what, str(SECONDS), str(PAYLOAD), *memory(256), *EAL, f"--file-prefix={what}", "-l",
+            SERVER if as_server else CLIENT, "--vdev=" + memif(scratch, as_server)]
+
+
+def link(sends):
+    """Gb/s of TCP payload in full-size frames that memif carries from client to server, or back, when both ends do nothing else:
+    what copying in and out of it leaves."""
+    with Scratch() as scratch:
+        with Program(stream_argv(scratch, "receive" if sends else "send", True), scratch / "stream.log") as server_end:
+            ready(server_end, scratch)
+            if sends:
+                with Program(stream_argv(scratch, "send", False), scratch / "client.log"):
+                    server_end.process.wait(timeout=PATIENCE)
+                return json.loads(server_end.said().strip().split("\n")[-1])["gbits_per_second"]
+            return run_json(stream_argv(scratch, "receive", False), PATIENCE)["gbits_per_second"]
+
+
 def bulk(repeats):
-    """One connection, as much as goes."""
-    send, receive = [], []
-    for i in range(repeats):
-        say(f"bulk: {i + 1} of {repeats}")
-        with Scratch() as scratch, server(scratch):
-            send.append(gen(scratch, "bulk", "--direction", "send", US)["gbits_per_second"])
-            receive.append(gen(scratch, "bulk", US)["gbits_per_second"])
-    best = max(statistics.median(send), statistics.median(receive))
-    yield row("bulk TCP over memif, to discard: Gb/s", send, None, statistics.median(send), 20, form="{:.1f}")
-    yield row("bulk TCP over memif, from chargen: Gb/s", receive, None, best, None, form="{:.1f}")
+    """One connection, as much as goes, beside what the link carries at all."""
+    for direction, text in (("send", "to discard"), ("receive", "from chargen")):
+        ours, most = [], []
+        for i in range(repeats):
+            say(f"bulk: {direction}, {i + 1} of {repeats}")
+            with Scratch() as scratch, server(scratch):
+                ours.append(gen(scratch, "bulk", "--direction", direction, US)["gbits_per_second"])
+            most.append(link(direction == "send"))
+        line = min(20, 0.8 * statistics.median(most))
+        yield row(f"bulk TCP over memif, {text}: Gb/s, beside the link's bound (line: 20, or 0.8 of it)", ours, most,
+                  statistics.median(ours), round(line, 1), f"bench_flood send, receive: frames of {PAYLOAD} bytes of TCP one way, "
+                  "nothing is done but copied in and out", form="{:.1f}")

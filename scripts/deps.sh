@@ -8,7 +8,7 @@ run="iproute2 iputils-ping curl netcat-openbsd"
 test="$run python3 python3-pytest python3-pytest-xdist python3-scapy python3-jsonschema ethtool socat procps spin"
 lint="clang clang-format clang-tidy cppcheck"
 plot="gnuplot-nox"
-bench="$run python3 ethtool dpdk-dev nginx-light wrk valgrind gnuplot-nox"
+bench="$run python3 ethtool nftables dpdk-dev nginx-light haproxy wrk iperf3 sockperf valgrind gnuplot-nox"
 
 want=""
 for part in "${@:-build}"; do

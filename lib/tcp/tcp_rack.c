@@ -70,17 +70,22 @@ tcp_rack_edge(const struct tcp_conv *tc)
 	return edge;
 }
 
-/** Is p in flight, and was it sent before the latest one that was delivered? */
-static bool
+/** Was p sent before the latest one that was delivered? */
+static inline bool
 tcp_rack_overtaken(const struct tcp_flight *f, const struct pkt *p, uint32_t edge)
 {
 	int32_t before = (int32_t)(f->rack_us - ((uint32_t)p->tx.sent_us | 1));
 
-	if ((p->tx.flags & TCP_TX_SACKED) != 0 ||
-		(p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) == TCP_TX_LOST)
-		return false;
 	/* In one turn what is lost goes before what is new, each in order. */
 	return before > 0 || (before == 0 && seq_lt(p->tx.seq, edge));
+}
+
+/** Is p known to have arrived, or to be lost and not sent again yet? */
+static inline bool
+tcp_rack_settled(const struct pkt *p)
+{
+	return (p->tx.flags & TCP_TX_SACKED) != 0 ||
+		(p->tx.flags & (TCP_TX_LOST | TCP_TX_RETRANS)) == TCP_TX_LOST;
 }
 
 /**
@@ -103,7 +108,13 @@ tcp_rack_mark(struct worker *w, struct tcp_conv *tc)
 		struct pkt *p = pkt_of(m);
 		uint32_t age = (uint32_t)w->now_us - (uint32_t)p->tx.sent_us;
 
-		if (!tcp_rack_overtaken(f, p, edge))
+		if (!tcp_rack_overtaken(f, p, edge)) {
+			/* Nor was what follows: its first time was no earlier than this one's only time. */
+			if (p->tx.sends == 1)
+				break;
+			continue;
+		}
+		if (tcp_rack_settled(p))
 			continue;
 		if ((int32_t)(age - limit) >= 0) {
 			TCP_COUNT(w, rack_marked);
