@@ -110,7 +110,7 @@ def main():
         out.writeheader()
         out.writerows(rows)
     drawn = plots.plot(a.out)
-    say("no plots: gnuplot is not installed" if drawn is None else "plots: " + " ".join(drawn))
+    say("no plots: gnuplot is not installed" if drawn is None else "plots: " + (" ".join(drawn) or "none of these parts"))
     if a.refresh:
         refresh(rows)
     passed, bad = (sum(r["verdict"] == v for r in rows) for v in ("PASS", "FAIL"))
