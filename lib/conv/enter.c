@@ -22,6 +22,8 @@
 /* Rounds of work done for others before a worker leaves it standing and goes on. */
 #define LEAVE_ROUNDS     4
 
+#define PACK_MAX         15 /* packets that one brings along into a backlog */
+
 #define BACKLOG_PTR_BITS 48
 #define BACKLOG_PTR_MASK ((UINT64_C(1) << BACKLOG_PTR_BITS) - 1)
 
@@ -133,6 +135,32 @@ conv_deliver(struct worker *w, struct conv_node *cn, struct rte_mbuf *m)
 	}
 }
 
+/** Where a pack's leader has the others: in the room in front of its frame, which is nobody's until it is sent. */
+static inline struct rte_mbuf **
+pack_members(const struct rte_mbuf *leader)
+{
+	return leader->buf_addr;
+}
+
+/** Deliver a pack, whose lines another core has, so they are all asked for before the first is needed. */
+static void
+conv_pack_deliver(struct worker *w, struct conv_node *cn, struct rte_mbuf *leader)
+{
+	struct rte_mbuf *m[PACK_MAX + 1] = {leader};
+	unsigned n = 1u + pkt_of(leader)->pack;
+
+	for (unsigned i = 1; i < n; i++) {
+		m[i] = pack_members(leader)[i - 1];
+		pkt_prefetch(m[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	w->c.held_out += n;
+	w->seat->c.backlog_drained += n;
+	for (unsigned i = 0; i < n; i++)
+		conv_deliver(w, cn, m[i]);
+}
+
 /** Put the backlog's packets, oldest first, into the node. */
 static void
 conv_backlog_drain(struct worker *w, struct conv_node *cn)
@@ -143,15 +171,14 @@ conv_backlog_drain(struct worker *w, struct conv_node *cn)
 	/* Acquire: pairs with the pushers' release; their packets are seen whole. */
 	m = backlog_first(atomic_exchange_explicit(&cn->n.backlog, 0, memory_order_acquire));
 	for (; m != NULL; m = next) {
+		rte_prefetch0(m->buf_addr);
 		next = pkt_of(m)->next;
 		pkt_of(m)->next = first;
 		first = m;
 	}
 	for (m = first; m != NULL; m = next) {
 		next = pkt_of(m)->next;
-		w->c.held_out++;
-		w->seat->c.backlog_drained++;
-		conv_deliver(w, cn, m);
+		conv_pack_deliver(w, cn, m);
 	}
 }
 
@@ -269,10 +296,42 @@ conv_leave(struct worker *w, struct conv_node *cn)
 		conv_retire(w, cn);
 }
 
+/** Take a pack off q: its first packet, and as many of those behind it as fit into the room in front of it. */
+static struct rte_mbuf *
+pack_take(struct pktq *q)
+{
+	struct rte_mbuf *leader = pktq_pop(q), *m;
+	unsigned most = 0, n = 0;
+
+	if (leader == NULL)
+		return NULL;
+	if (RTE_MBUF_DIRECT(leader) && rte_mbuf_refcnt_read(leader) == 1)
+		most = RTE_MIN(leader->data_off / sizeof(m), (size_t)PACK_MAX);
+	while (n < most && (m = pktq_pop(q)) != NULL)
+		pack_members(leader)[n++] = m;
+	pkt_of(leader)->pack = (uint8_t)n;
+	return leader;
+}
+
+/** The backlog has no room for the last n packets of a pack: they are dropped. */
+static void
+pack_cut(struct worker *w, struct rte_mbuf *leader, unsigned n)
+{
+	struct pkt *p = pkt_of(leader);
+
+	w->c.held_in -= n;
+	w->seat->c.backlog_full += n;
+	for (; n > 0 && p->pack > 0; n--)
+		drop(w, pack_members(leader)[--p->pack], DROP_BACKLOG_FULL);
+	if (n > 0)
+		drop(w, leader, DROP_BACKLOG_FULL);
+}
+
 /**
- * Push the packets of q onto the backlog, newest first, as many as fit.
+ * Push the packets of q onto the backlog, in packs, newest first, as many as fit. Who drains it follows a pointer for each pack,
+ * through lines that it must fetch from this core one after the other; a pack's own it fetches all at once.
  *
- * The head holds pointer and count together, so the bound is exact. Pushes race
+ * The head holds pointer and count of packets together, so the bound is exact. Pushes race
  * with pushes and with the one exchange that takes all: nothing is ever taken
  * from the middle, so a head that comes back (ABA) is still a true head.
  *
@@ -281,30 +340,29 @@ conv_leave(struct worker *w, struct conv_node *cn)
 static void
 conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
 {
-	uint32_t most = w->convs->conf.backlog_max;
+	uint32_t most = w->convs->conf.backlog_max, room, n;
 	struct rte_mbuf *m;
 	uint64_t head, next;
 
-	while ((m = pktq_pop(q)) != NULL) {
+	while ((m = pack_take(q)) != NULL) {
+		n = 1u + pkt_of(m)->pack;
 		head = atomic_load_explicit(&cn->n.backlog, memory_order_relaxed);
-		w->c.held_in++; /* before it can be taken out */
+		w->c.held_in += n; /* before they can be taken out */
 		do {
-			if (head >> BACKLOG_PTR_BITS >= most)
+			room = most - RTE_MIN(most, (uint32_t)(head >> BACKLOG_PTR_BITS));
+			if (n > room) {
+				pack_cut(w, m, n - room);
+				n = room;
+			}
+			if (n == 0)
 				break;
 			pkt_of(m)->next = backlog_first(head);
 			next = (uint64_t)(uintptr_t)m |
-				((head >> BACKLOG_PTR_BITS) + 1) << BACKLOG_PTR_BITS;
+				((head >> BACKLOG_PTR_BITS) + n) << BACKLOG_PTR_BITS;
 			POINT("push", &cn->n.backlog);
 		} while (!atomic_compare_exchange_weak_explicit(
 			&cn->n.backlog, &head, next, memory_order_release, memory_order_relaxed));
-		if (head >> BACKLOG_PTR_BITS >= most) {
-			w->c.held_in--;
-			w->seat->c.backlog_full++;
-			pkt_of(m)->next = NULL;
-			drop(w, m, DROP_BACKLOG_FULL);
-			continue;
-		}
-		w->seat->c.backlog_pushes++;
+		w->seat->c.backlog_pushes += n;
 	}
 }
 

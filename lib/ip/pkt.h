@@ -8,6 +8,7 @@
 #pragma once
 
 #include <rte_mbuf.h>
+#include <rte_prefetch.h>
 
 #include "key.h"
 
@@ -37,7 +38,8 @@ struct pkt {
 	uint16_t data_off; /* of the payload: past the UDP or TCP header */
 	uint16_t data_len; /* bytes of payload; link padding is already cut off */
 	uint8_t tos; /* traffic class */
-	uint8_t spare[7];
+	uint8_t pack; /* in a backlog: how many more stand in its headroom (lib/conv) */
+	uint8_t spare[6];
 
 	struct rte_mbuf *next; /* the next packet of the queue this one stands in */
 	union {
@@ -82,6 +84,17 @@ static inline struct pkt *
 pkt_of(struct rte_mbuf *m)
 {
 	return rte_mbuf_to_priv(m);
+}
+
+/** Fetch what is known of a packet that another core had. */
+static inline void
+pkt_prefetch(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	rte_prefetch0(m);
+	rte_prefetch0(p);
+	rte_prefetch0((const uint8_t *)p + RTE_CACHE_LINE_SIZE);
 }
 
 /**

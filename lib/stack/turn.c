@@ -85,6 +85,11 @@ stack_poll_ring(struct stack_seat *seat)
 	struct rte_mbuf *m[WORKER_BURST];
 	unsigned n = rte_ring_sc_dequeue_burst(seat->ring, (void **)m, WORKER_BURST, NULL);
 
+	/* Their lines are with the core that polled them. */
+	for (unsigned i = 0; i < n; i++)
+		pkt_prefetch(m[i]);
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	seat->w.c.held_out += n;
 	conv_input_burst(&seat->w, m, n);
 	return n;
