@@ -31,8 +31,8 @@ struct gen_mode {
 	const char *help;
 	const struct service *service; /* NULL: the stateless mode, which has no stack */
 	const struct proto *proto;
-	uint16_t port; /* if the target names none */
 	uint32_t connections; /* if nothing is said */
+	uint16_t port; /* if the target names none */
 	bool random; /* the next idle connection is drawn, not the one that has waited longest */
 };
 extern const struct gen_mode gen_modes[];

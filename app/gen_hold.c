@@ -28,13 +28,13 @@ gen_hold_phase_name(enum gen_hold_phase p)
 uint64_t
 gen_hold_bytes(const struct gen_hold *h)
 {
-	return 2 * (h->conf.space.count / 64 + 1) * sizeof(*h->seen);
+	return UINT64_C(2) * ((uint64_t)h->conf.space.count / 64 + 1) * sizeof(*h->seen);
 }
 
 int
 gen_hold_make(struct gen_hold *h, const struct gen_hold_conf *conf, uint64_t now_us)
 {
-	uint64_t words = conf->space.count / 64 + 1;
+	uint64_t words = (uint64_t)conf->space.count / 64 + 1;
 
 	memset(h, 0, sizeof(*h));
 	h->conf = *conf;

@@ -71,7 +71,8 @@ struct gen_hold_conf {
 	X(sent)                                                              \
 	X(bad) /* checksums, lengths */                                      \
 	X(strange) /* of no conversation of ours, or nothing that we know */ \
-	X(no_buffer)
+	X(no_buffer)                                                         \
+	X(unsent) /* the port had no room for too long */
 
 struct gen_hold_counts {
 #define X(name) uint64_t name;

@@ -127,8 +127,8 @@ report_people(const struct gen_hold *h, const struct gen_conf *conf, const struc
 		(void)printf("  end     %8.1f s  resets sent %lu\n", phase_seconds(h, GEN_HOLD_END),
 			c->resets_out);
 	(void)printf(
-		"  frames              received %lu, sent %lu, bad %lu, strange %lu, no buffer %lu\n",
-		c->received, c->sent, c->bad, c->strange, c->no_buffer);
+		"  frames              received %lu, sent %lu, bad %lu, strange %lu, no buffer %lu, unsent %lu\n",
+		c->received, c->sent, c->bad, c->strange, c->no_buffer, c->unsent);
 }
 
 int

@@ -30,6 +30,7 @@
 #define PAUSE_US     10000
 #define ASK_US       100000 /* between ARP requests */
 #define ASK_SECONDS  5
+#define STUCK_US     100000
 #define IDLE_SPIN    64 /* turns in which nothing came, before the core is offered to others */
 #define CHURN_TUPLES (1u << 20) /* that take turns, where there are so many */
 
@@ -42,6 +43,7 @@ struct hold_run {
 	struct gen_link link;
 	uint32_t us, hop; /* our address, and of the way to the target; host order */
 	bool known; /* link.them is */
+	uint64_t sent_us; /* when the port took something last, or had nothing to take */
 	struct gen_hold h;
 };
 
@@ -122,15 +124,23 @@ run_input(struct hold_run *r, uint64_t now)
 	return n;
 }
 
+/** What the port has no room for now goes first next time; what it has had none for too long is lost, as on a dead link. */
 static void
-run_output(struct hold_run *r)
+run_output(struct hold_run *r, uint64_t now)
 {
 	struct gen_hold *h = &r->h;
 	unsigned n = h->nout == 0 ? 0 : port_tx(&r->port, 0, h->out, (uint16_t)h->nout);
 
-	/* What the port has no room for now goes first next time. */
+	if (n > 0 || h->nout == 0)
+		r->sent_us = now;
 	h->nout -= n;
-	memmove(h->out, h->out + n, h->nout * sizeof(h->out[0]));
+	for (unsigned i = 0; n > 0 && i < h->nout; i++)
+		h->out[i] = h->out[i + n];
+	if (now - r->sent_us < STUCK_US)
+		return;
+	rte_pktmbuf_free_bulk(h->out, h->nout);
+	h->c.unsent += h->nout;
+	h->nout = 0;
 }
 
 static int
@@ -142,13 +152,14 @@ run_loop(void *arg)
 	unsigned idle = 0;
 	bool done = false;
 
+	r->sent_us = now;
 	while (!done && *r->interrupted == 0) {
 		now = daemon_clock(NULL);
 		idle++;
 		if (r->h.nout <= GEN_HOLD_OUT - 2 * GEN_HOLD_INPUT && run_input(r, now) > 0)
 			idle = 0;
 		done = gen_hold_turn(&r->h, now);
-		run_output(r);
+		run_output(r, now);
 		/* The target may be waiting for this core. */
 		if (idle >= IDLE_SPIN)
 			(void)sched_yield();

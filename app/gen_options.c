@@ -27,20 +27,20 @@
 
 const struct gen_mode gen_modes[] = {
 	{"connect", "open connections and end them: connects per second", &gen_svc_connect,
-		&tcp_proto, 7, 64, false},
-	{"request", "keep-alive requests to an echo service", &gen_svc_request, &tcp_proto, 7, 64,
+		&tcp_proto, 64, 7, false},
+	{"request", "keep-alive requests to an echo service", &gen_svc_request, &tcp_proto, 64, 7,
 		false},
 	{"http", "GET over HTTP/1.1, with keep-alive or a connection for each (--close)",
-		&gen_svc_http, &tcp_proto, 80, 64, false},
+		&gen_svc_http, &tcp_proto, 64, 80, false},
 	{"udp", "datagrams to an echo service, one outstanding in each flow", &gen_svc_udp,
-		&udp_proto, 7, 64, false},
+		&udp_proto, 64, 7, false},
 	{"bulk", "as much as goes, to discard or from chargen (--direction)", &gen_svc_bulk,
-		&tcp_proto, 0, 1, false},
+		&tcp_proto, 1, 0, false},
 	{"idle", "many connections, held; echoes through some of them, drawn (--echo-rate)",
-		&gen_svc_request, &tcp_proto, 7, 10000, true},
+		&gen_svc_request, &tcp_proto, 10000, 7, true},
 	{"hold",
 		"very many connections, without a stack: opened, held, some of them asked (--sample)",
-		NULL, NULL, 7, 100000, false},
+		NULL, NULL, 100000, 7, false},
 	{0},
 };
 
@@ -146,22 +146,33 @@ option_count(const char *name, double least, double most, uint32_t *ret)
 	return true;
 }
 
+/** A number at *at, in [least, most]; *at moves behind it. @return false: there is none */
+static bool
+digits(const char **at, unsigned long least, unsigned long most, unsigned long *ret)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return false;
+	*ret = strtoul(*at, &end, 10);
+	*at = end;
+	return *ret >= least && *ret <= most;
+}
+
 /** "80", or "8000-8100" */
 static bool
 ports(const char *text, uint16_t *ret_lo, uint16_t *ret_hi)
 {
-	unsigned lo, hi;
-	int n = 0;
+	const char *at = text;
+	unsigned long lo = 0, hi;
+	bool fine = digits(&at, 1, UINT16_MAX, &lo);
 
-	if (sscanf(text, "%u%n", &lo, &n) != 1)
-		n = 0;
 	hi = lo;
-	if (n > 0 && text[n] == '-') {
-		text += n;
-		if (sscanf(text, "-%u%n", &hi, &n) != 1)
-			n = 0;
+	if (fine && *at == '-') {
+		at++;
+		fine = digits(&at, lo, UINT16_MAX, &hi);
 	}
-	if (n == 0 || text[n] != 0 || lo < 1 || hi > 65535 || lo > hi) {
+	if (!fine || *at != 0) {
 		(void)fprintf(
 			stderr, "convgen: \"%s\" is neither a port nor a range of ports\n", text);
 		return false;
@@ -175,13 +186,14 @@ ports(const char *text, uint16_t *ret_lo, uint16_t *ret_hi)
 static bool
 option_sources(struct gen_conf *c)
 {
-	char host[INET_ADDRSTRLEN] = "";
+	const char *slash = strchr(optarg, '/'), *at = slash == NULL ? "" : slash + 1;
+	char host[INET_ADDRSTRLEN];
+	unsigned long len = 0;
 	struct in_addr v4;
-	unsigned len = 0;
-	int n = 0;
 
-	if (sscanf(optarg, "%15[0-9.]/%u%n", host, &len, &n) == 2 && optarg[n] == 0 && len >= 1 &&
-		len <= 32 && inet_pton(AF_INET, host, &v4) == 1) {
+	(void)snprintf(
+		host, sizeof(host), "%.*s", slash == NULL ? 0 : (int)(slash - optarg), optarg);
+	if (digits(&at, 1, 32, &len) && *at == 0 && inet_pton(AF_INET, host, &v4) == 1) {
 		c->nsources = UINT32_C(1) << (32 - len);
 		c->sources = ntohl(v4.s_addr) & ~(c->nsources - 1);
 		return true;
@@ -379,7 +391,7 @@ complete_hold(const struct gen_conf *c)
 	}
 	if (c->size > GEN_HOLD_SIZE) {
 		(void)fprintf(
-			stderr, "convgen: --size: of mode hold it is at most %u\n", GEN_HOLD_SIZE);
+			stderr, "convgen: --size: of mode hold it is at most %d\n", GEN_HOLD_SIZE);
 		return false;
 	}
 	return true;
