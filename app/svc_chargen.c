@@ -13,7 +13,7 @@
 #define PRINTABLE 95
 #define WIDTH     72
 #define LINE      (WIDTH + 2)
-#define PERIOD    (LINE * PRINTABLE)
+#define PERIOD    ((size_t)LINE * PRINTABLE)
 #define UDP_MOST  512
 
 /* All printable characters, twice: each line is a part of it. */

@@ -45,7 +45,7 @@ must(bool ok, const char *what)
 {
 	if (ok)
 		return;
-	fprintf(stderr, "bench: %s failed\n", what);
+	(void)fprintf(stderr, "bench: %s failed\n", what);
 	exit(1);
 }
 
@@ -229,7 +229,7 @@ main(int argc, char **argv)
 	double seconds;
 
 	if (argc < 4) {
-		fprintf(stderr,
+		(void)fprintf(stderr,
 			"usage: bench_flood FLOWS SECONDS WINDOW [EAL options]\n"
 			"       bench_flood send|receive SECONDS BYTES [EAL options]\n");
 		return 2;

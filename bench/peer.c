@@ -24,11 +24,9 @@
 
 uint8_t peer_buffer[PEER_BUFFER];
 
-void
-peer_must(int ok, const char *what)
+_Noreturn void
+peer_die(const char *what)
 {
-	if (ok)
-		return;
 	perror(what);
 	exit(1);
 }
@@ -113,7 +111,7 @@ main(int argc, char **argv)
 		what = NULL;
 	if (what != NULL)
 		return 0;
-	fprintf(stderr,
+	(void)fprintf(stderr,
 		"usage: bench_peer serve | load ADDRESS CONNECTIONS RATE SECONDS | "
 		"udp ADDRESS SOCKETS WINDOW SECONDS | send|receive ADDRESS SECONDS\n");
 	return 2;

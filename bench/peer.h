@@ -21,8 +21,15 @@
 /** What is sent, and where what comes goes. */
 extern uint8_t peer_buffer[PEER_BUFFER];
 
-/** End the program and say what could not be done, unless ok. */
-void peer_must(int ok, const char *what);
+/** End the program and say what could not be done. */
+_Noreturn void peer_die(const char *what);
+/** .. unless ok. */
+static inline void
+peer_must(bool ok, const char *what)
+{
+	if (!ok)
+		peer_die(what);
+}
 uint64_t peer_now_ns(void);
 void peer_no_delay(int fd);
 /** A socket of that type (SOCK_STREAM, SOCK_DGRAM) connected to ADDRESS, IPv4. */

@@ -201,5 +201,6 @@ peer_udp(const char *address, unsigned sockets, unsigned window, double seconds)
 			heard = now;
 		}
 	}
+	free(fd);
 	printf("{\"per_second\": %.0f}\n", (double)back / seconds);
 }
