@@ -281,12 +281,10 @@ static void
 bulk_fill(struct worker *w, struct conv *c)
 {
 	struct gen_conn *k = gen_conn_of(c);
-	uint16_t most = rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM;
-	uint32_t room;
+	uint32_t n = rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM;
 
-	while (k->g->conf.send && (room = c->proto->write_room(c)) > 0) {
-		uint32_t n = RTE_MIN(room, (uint32_t)most);
-
+	n = RTE_MIN(n, c->proto->piece(c));
+	while (k->g->conf.send && c->proto->write_room(c) > 0) {
 		if (!gen_write(w, c, k->g->pattern + k->out_at, n)) {
 			conv_kick(w, &c->cn, NODE_KICK); /* for want of a buffer: next turn */
 			return;

@@ -5,6 +5,7 @@
  * starting one further than the line before. Over TCP without end, over UDP 0 to 512 characters for each datagram.
  */
 #include <netinet/in.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "services.h"
@@ -25,8 +26,9 @@ _Static_assert(sizeof(ring) == 2 * PRINTABLE + 1, "95 characters, twice");
 
 /* The pattern, and so much of it again that a buffer can be filled from any place of it in one go. */
 static uint8_t pattern[PERIOD + UINT16_MAX];
+static pthread_once_t pattern_once = PTHREAD_ONCE_INIT;
 
-__attribute__((constructor)) static void
+static void
 chargen_pattern(void)
 {
 	for (uint32_t at = 0; at < sizeof(pattern); at++) {
@@ -45,6 +47,7 @@ chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
 
+	pthread_once(&pattern_once, chargen_pattern);
 	if (m != NULL)
 		memcpy(rte_pktmbuf_append(m, len), pattern + at, len);
 	return m;
@@ -53,11 +56,10 @@ chargen_mbuf(struct worker *w, uint32_t at, uint16_t len)
 static void
 chargen_fill(struct worker *w, struct conv *c)
 {
-	uint16_t most = rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM;
-	uint32_t room;
+	uint32_t most = rte_pktmbuf_data_room_size(w->mp) - RTE_PKTMBUF_HEADROOM;
+	uint16_t len = (uint16_t)RTE_MIN(most, c->proto->piece(c));
 
-	while ((room = c->proto->write_room(c)) > 0) {
-		uint16_t len = (uint16_t)RTE_MIN(room, most);
+	while (c->proto->write_room(c) > 0) {
 		struct rte_mbuf *m = chargen_mbuf(w, (uint32_t)c->svc[0], len);
 
 		if (m == NULL) {

@@ -87,6 +87,8 @@ struct proto {
 	int (*write)(struct worker *w, struct conv *c, struct rte_mbuf *m);
 	/** Bytes that may be written now. At 0, wait for drain. */
 	uint32_t (*write_room)(const struct conv *c);
+	/** Bytes of payload in one packet now: what is written in such pieces goes out as it is, and need not be cut. */
+	uint32_t (*piece)(const struct conv *c);
 	/** Bytes that can be read now. */
 	uint32_t (*readable)(const struct conv *c);
 	/** No more writes: FIN after what is queued. */

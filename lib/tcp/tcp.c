@@ -242,6 +242,7 @@ const struct proto tcp_proto = {
 	.read = tcp_read,
 	.write = tcp_write,
 	.write_room = tcp_write_room,
+	.piece = tcp_piece,
 	.readable = tcp_readable,
 	.shutdown = tcp_shutdown,
 	.close = tcp_close,

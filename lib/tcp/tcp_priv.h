@@ -731,6 +731,7 @@ void tcp_tlp_acked(struct worker *w, struct tcp_conv *tc, uint8_t was, bool twic
 
 int tcp_write(struct worker *w, struct conv *c, struct rte_mbuf *m);
 uint32_t tcp_write_room(const struct conv *c);
+uint32_t tcp_piece(const struct conv *c);
 uint32_t tcp_ack_seq(const struct tcp_conv *tc);
 void tcp_send_pop(struct tcp_conv *tc);
 struct rte_mbuf *tcp_send_trim(struct tcp_conv *tc, uint32_t n);

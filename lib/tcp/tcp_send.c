@@ -32,6 +32,13 @@ tcp_write_room(const struct conv *c)
 	return held >= most ? 0 : most - held;
 }
 
+/** @see struct proto: piece */
+uint32_t
+tcp_piece(const struct conv *c)
+{
+	return tcp_payload_max((const struct tcp_conv *)c);
+}
+
 static bool
 tcp_can_write(const struct tcp_conv *tc)
 {

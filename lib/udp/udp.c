@@ -85,6 +85,7 @@ const struct proto udp_proto = {
 	.read = udp_read,
 	.write = udp_write,
 	.write_room = udp_write_room,
+	.piece = udp_piece,
 	.readable = udp_readable,
 	.shutdown = udp_shutdown,
 	.close = udp_close,

@@ -104,6 +104,15 @@ udp_write_room(const struct conv *c)
 	return (uc->c.flags & (UDPF_OVER | UDPF_SHUT)) != 0 ? 0 : UDP_DATA_MAX;
 }
 
+/** @see struct proto: piece. Before the first datagram no path is known, and the least that one carries counts. */
+uint32_t
+udp_piece(const struct conv *c)
+{
+	uint16_t mtu = c->path.mtu;
+
+	return (mtu == 0 ? 1280u : mtu) - (key_is_v4(&c->cn.n.key) ? 20u : 40u) - UDP_HLEN;
+}
+
 int
 udp_reply(struct worker *w, struct listener *l, const struct key *k, struct rte_mbuf *m)
 {

@@ -95,6 +95,7 @@ struct listener *udp_listener(struct worker *w, const struct key *k);
 /* udp_output.c */
 int udp_write(struct worker *w, struct conv *c, struct rte_mbuf *m);
 uint32_t udp_write_room(const struct conv *c);
+uint32_t udp_piece(const struct conv *c);
 
 /* udp_connect.c */
 int udp_connect(struct worker *w, const struct service *s, const struct key *k, const void *svc,

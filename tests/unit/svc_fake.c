@@ -42,13 +42,20 @@ fake_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		return -EPIPE;
 	}
 	assert_true(svc_fake.room > 0);
-	assert_true(svc_fake.nout + len <= SVC_FAKE_OUT);
+	assert_true(svc_fake.nout + len <= SVC_FAKE_OUT + SVC_FAKE_PIECE);
 	test_bytes(m, svc_fake.out + svc_fake.nout);
 	svc_fake.nout += len;
 	svc_fake.writes++;
 	svc_fake.room -= RTE_MIN(svc_fake.room, (uint32_t)len);
 	rte_pktmbuf_free(m);
 	return 0;
+}
+
+static uint32_t
+fake_piece(const struct conv *c)
+{
+	(void)c;
+	return SVC_FAKE_PIECE;
 }
 
 static uint32_t
@@ -95,6 +102,7 @@ static struct proto fake_proto = {
 	.read = fake_read,
 	.write = fake_write,
 	.write_room = fake_write_room,
+	.piece = fake_piece,
 	.readable = fake_readable,
 	.shutdown = fake_shutdown,
 	.close = fake_close,

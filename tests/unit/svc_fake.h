@@ -8,7 +8,8 @@
 
 #include "conv_net.h"
 
-#define SVC_FAKE_OUT (1u << 20)
+#define SVC_FAKE_OUT   (1u << 20)
+#define SVC_FAKE_PIECE 1448
 
 struct svc_fake {
 	struct conv c; /* first */
@@ -19,7 +20,7 @@ struct svc_fake {
 	enum conv_end why;
 	unsigned writes;
 	const struct rte_mbuf *last_write; /* not to be looked into */
-	uint8_t out[SVC_FAKE_OUT];
+	uint8_t out[SVC_FAKE_OUT + SVC_FAKE_PIECE];
 	size_t nout;
 };
 
