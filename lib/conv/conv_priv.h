@@ -99,7 +99,7 @@ enum conv_entered conv_enter(struct worker *w, struct conv_node *cn);
 bool conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits);
 void conv_leave(struct worker *w, struct conv_node *cn);
 bool conv_get_live(struct worker *w, struct conv_node *cn);
-void conv_backlog_input(struct worker *w, struct conv_node *cn, struct pktq *q);
+void conv_backlog_input(struct worker *w, struct conv_node *cn, struct rte_mbuf **m, unsigned n);
 void conv_run_kicks(struct worker *w, unsigned *ret_n);
 void conv_run_again(struct worker *w);
 unsigned conv_run_inbox(struct worker *w);

@@ -296,21 +296,24 @@ conv_leave(struct worker *w, struct conv_node *cn)
 		conv_retire(w, cn);
 }
 
-/** Take a pack off q: its first packet, and as many of those behind it as fit into the room in front of it. */
-static struct rte_mbuf *
-pack_take(struct pktq *q)
+/**
+ * Make m[0] the leader of a pack, with as many of those behind it as fit into the room in front of it. Nothing is written to these: their
+ * lines stay with whoever has read them.
+ * @return how many they are, the leader included
+ */
+static unsigned
+pack_make(struct rte_mbuf **m, unsigned n)
 {
-	struct rte_mbuf *leader = pktq_pop(q), *m;
-	unsigned most = 0, n = 0;
+	struct rte_mbuf *leader = m[0];
+	size_t most = 0;
 
-	if (leader == NULL)
-		return NULL;
 	if (RTE_MBUF_DIRECT(leader) && rte_mbuf_refcnt_read(leader) == 1)
-		most = RTE_MIN(leader->data_off / sizeof(m), (size_t)PACK_MAX);
-	while (n < most && (m = pktq_pop(q)) != NULL)
-		pack_members(leader)[n++] = m;
-	pkt_of(leader)->pack = (uint8_t)n;
-	return leader;
+		most = RTE_MIN(leader->data_off / sizeof(*m), (size_t)PACK_MAX);
+	n = (unsigned)RTE_MIN((size_t)n, most + 1);
+	for (unsigned i = 1; i < n; i++)
+		pack_members(leader)[i - 1] = m[i];
+	pkt_of(leader)->pack = (uint8_t)(n - 1);
+	return n;
 }
 
 /** The backlog has no room for the last n packets of a pack: they are dropped. */
@@ -328,7 +331,7 @@ pack_cut(struct worker *w, struct rte_mbuf *leader, unsigned n)
 }
 
 /**
- * Push the packets of q onto the backlog, in packs, newest first, as many as fit. Who drains it follows a pointer for each pack,
+ * Push n packets onto the backlog, in packs, newest first, as many as fit. Who drains it follows a pointer for each pack,
  * through lines that it must fetch from this core one after the other; a pack's own it fetches all at once.
  *
  * The head holds pointer and count of packets together, so the bound is exact. Pushes race
@@ -338,14 +341,15 @@ pack_cut(struct worker *w, struct rte_mbuf *leader, unsigned n)
  * Memory order: release, so that who takes the chain sees the packets.
  */
 static void
-conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
+conv_backlog_push(struct worker *w, struct conv_node *cn, struct rte_mbuf **packets, unsigned left)
 {
 	uint32_t most = w->convs->conf.backlog_max, room, n;
 	struct rte_mbuf *m;
 	uint64_t head, next;
 
-	while ((m = pack_take(q)) != NULL) {
-		n = 1u + pkt_of(m)->pack;
+	for (unsigned size; left > 0; packets += size, left -= size) {
+		m = packets[0];
+		n = size = pack_make(packets, left);
 		head = atomic_load_explicit(&cn->n.backlog, memory_order_relaxed);
 		w->c.held_in += n; /* before they can be taken out */
 		do {
@@ -366,19 +370,17 @@ conv_backlog_push(struct worker *w, struct conv_node *cn, struct pktq *q)
 	}
 }
 
-/** Somebody is inside: leave the packets to him; enter after all if he has gone meanwhile. */
+/** Somebody is inside: leave the packets to him; enter after all if he has gone meanwhile. Consumes all. */
 void
-conv_backlog_input(struct worker *w, struct conv_node *cn, struct pktq *q)
+conv_backlog_input(struct worker *w, struct conv_node *cn, struct rte_mbuf **m, unsigned n)
 {
-	struct rte_mbuf *m;
-
 	if (!conv_get_live(w, cn)) {
-		while ((m = pktq_pop(q)) != NULL)
-			conv_again(w, m);
+		for (unsigned i = 0; i < n; i++)
+			conv_again(w, m[i]);
 		return;
 	}
 	POINT("post_tryget", &cn->n.word);
-	conv_backlog_push(w, cn, q);
+	conv_backlog_push(w, cn, m, n);
 	if (conv_enter_or(w, cn, NODE_PACKET)) {
 		conv_work_standing(w, cn);
 		conv_backlog_drain(w, cn);

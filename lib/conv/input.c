@@ -78,11 +78,12 @@ conv_miss(struct worker *w, struct rte_mbuf *m)
 static __rte_noinline void
 conv_input_busy(struct worker *w, struct conv_node *cn, const struct burst *b, unsigned i)
 {
-	struct pktq q = {NULL};
+	struct rte_mbuf *m[WORKER_BURST];
+	unsigned n = 0;
 
 	for (; i != GROUP_END; i = b->next[i])
-		pktq_push(&q, b->m[i]);
-	conv_backlog_input(w, cn, &q);
+		m[n++] = b->m[i];
+	conv_backlog_input(w, cn, m, n);
 }
 
 /** Deliver to a node what the burst holds for it, from packet i on. */
