@@ -69,7 +69,7 @@ def code(repeats):
 def instructions(what):
     """Instructions per packet of the worker's turn, by callgrind: the same each time."""
     with tempfile.NamedTemporaryFile(prefix="convd-callgrind-") as out:
-        run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--toggle-collect=ring_turn",
+        run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--toggle-collect=ring_turn*",
              path("bench", "bench_cost"), what, "256", "16384", "9", "--no-huge", "-m", "512", *EAL, "--no-shconf", "-l", CLIENT], 900)
         text = run(["callgrind_annotate", out.name])
     total = re.search(r"([\d,]+) \(100.0%\)\s+PROGRAM TOTALS", text)

@@ -140,6 +140,12 @@ def gen(scratch, *argv, seconds=SECONDS):
                   seconds + 60)
 
 
+def alone(*argv):
+    """The same with a server of its own: a memif port may not outlive its peer (docs/operations.md)."""
+    with Scratch() as scratch, server(scratch):
+        return gen(scratch, *argv)
+
+
 NGINX = """worker_processes 1; worker_cpu_affinity 01; daemon off; master_process off; pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 16384; multi_accept on; use epoll; }}
 http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600; tcp_nodelay on; open_file_cache off;
@@ -210,10 +216,9 @@ def web(repeats):
     theirs = {nginx: ([], []), haproxy: ([], [])}
     for i in range(repeats):
         say(f"web: {i + 1} of {repeats}")
-        with Scratch() as scratch, server(scratch):
-            keep.append(gen(scratch, "http", "--connections", "256", US)["requests_per_second"])
-            close.append(gen(scratch, "http", "--close", "--connections", "256", US)["connects_per_second"])
-            echo.append(gen(scratch, "request", "--connections", "256", US)["requests_per_second"])
+        keep.append(alone("http", "--connections", "256", US)["requests_per_second"])
+        close.append(alone("http", "--close", "--connections", "256", US)["connects_per_second"])
+        echo.append(alone("request", "--connections", "256", US)["requests_per_second"])
         for web_server, values in theirs.items():
             for into, value in zip(values, linux_web(web_server, [(), ("-H", "Connection: close")])):
                 into.append(value)
@@ -235,8 +240,7 @@ def opens(repeats):
     ours = []
     for i in range(repeats):
         say(f"opens: {i + 1} of {repeats}")
-        with Scratch() as scratch, server(scratch):
-            ours.append(gen(scratch, "connect", "--reset", "--concurrency", "256", US)["connects_per_second"])
+        ours.append(alone("connect", "--reset", "--concurrency", "256", US)["connects_per_second"])
     yield row("TCP over memif, opened and reset: connects/s", ours, None, statistics.median(ours), None)
 
 
@@ -265,8 +269,7 @@ def bulk(repeats):
         ours, most = [], []
         for i in range(repeats):
             say(f"bulk: {direction}, {i + 1} of {repeats}")
-            with Scratch() as scratch, server(scratch):
-                ours.append(gen(scratch, "bulk", "--direction", direction, US)["gbits_per_second"])
+            ours.append(alone("bulk", "--direction", direction, US)["gbits_per_second"])
             most.append(link(direction == "send"))
         line = min(20, 0.8 * statistics.median(most))
         yield row(f"bulk TCP over memif, {text}: Gb/s, beside the link's bound (line: 20, or 0.8 of it)", ours, most,
