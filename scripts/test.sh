@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Run every suite of a built tree and print one last line: 'N passed, N failed, N skipped'.
+# Run every suite of a built tree; print last the names of what failed, and one line: 'N passed, N failed, N skipped'.
 # test.sh [BUILD [meson suites ...]]; without suites: all of them, and the smoke tests.
 set -u
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:-$here/build}
 [ $# -eq 0 ] || shift
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 names=$(mktemp)
 
 # meson: the table that it prints at its end.
 suites=""
@@ -18,6 +18,7 @@ meson test -C "$build" --print-errorlogs --num-processes 2 ${TIMEOUTS:+-t "$TIME
 number() { sed -n "s/^$1: *\([0-9]*\).*/\1/p" "$out" | tail -n 1; }
 for key in Ok "Expected Fail"; do n=$(number "$key"); passed=$((passed + ${n:-0})); done
 for key in Fail "Unexpected Pass" Timeout; do n=$(number "$key"); failed=$((failed + ${n:-0})); done
+sed -n 's/^ *[0-9]*\/[0-9]* \(.*[^ ]\) *\(FAIL\|TIMEOUT\|UNEXPECTEDPASS\).*/\2 \1/p' "$out" >>"$names"
 n=$(number Skipped); skipped=$((skipped + ${n:-0}))
 [ $((passed + failed + skipped)) -gt 0 ] || failed=1
 
@@ -26,6 +27,7 @@ smoke()
 {
 	CONVD_BUILD=$build /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@" 2>&1 | tee "$out"
 	last=$(tail -n 1 "$out")
+	grep -E '^(FAILED|ERROR) ' "$out" | cut -c1-200 >>"$names"
 	word() { echo "$last" | sed -n "s/.*\b\([0-9][0-9]*\) $1.*/\1/p"; }
 	p=$(word passed) f=$(word failed) e=$(word error) s=$(word skipped)
 	passed=$((passed + ${p:-0}))
@@ -39,7 +41,8 @@ if [ $# -eq 0 ]; then
 	smoke -n 2 "$here"/tests/smoke/test_serve.py "$here"/tests/smoke/test_bad.py
 	smoke "$here"/tests/smoke --ignore="$here"/tests/smoke/test_serve.py --ignore="$here"/tests/smoke/test_bad.py
 fi
-rm -f "$out"
+sort -u "$names"
+rm -f "$out" "$names"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -6,8 +6,8 @@ conversations that they are not for.
 
     torture.py [-s SECONDS] [--only CONTROL] [BUILD]
 
-What such a design does to memory can end the program before a wrong byte is read; then it is run again, and that is counted. Each
-has SECONDS in all.
+What such a design does to memory can end the program before a wrong byte is read, or turn a list into a ring that is walked for
+ever; then it is run again, and that is counted. Each has SECONDS in all, and a run of it RUN at most.
 """
 import argparse
 import collections
@@ -24,6 +24,7 @@ import policies  # noqa: E402
 import variant  # noqa: E402
 
 MISDELIVERED = 3  # how the program ends then
+RUN = 20  # seconds
 
 
 def ended(code, text):
@@ -36,9 +37,10 @@ def torture(program, seconds):
     """@return whether a byte came where it does not belong; what was said of it; how the other runs ended"""
     end, others = time.monotonic() + seconds, collections.Counter()
     while (left := end - time.monotonic()) > 4:
+        run = min(left, RUN + 3)
         try:
-            done = subprocess.run([program, "-mp", str(int(left) - 3)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, errors="replace", timeout=left)
+            done = subprocess.run([program, "-mp", str(int(run) - 3)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, errors="replace", timeout=run)
         except subprocess.TimeoutExpired:
             others["no end"] += 1
             continue
