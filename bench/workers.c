@@ -317,7 +317,7 @@ main(int argc, char **argv)
 	run_ms = args[1];
 	for (unsigned i = 0; i < args[2]; i++) {
 		struct outcome o1 = run_alone(kind, (uint32_t)args[0], 1, i % MAX);
-		struct outcome o2 = run_alone(kind, (uint32_t)args[0], MAX, 0);
+		struct outcome o2 = run_alone(kind, (uint32_t)args[0], MAX, i % MAX);
 
 		runs_add(&cpus, spin_ratio());
 		runs_add(&one, o1.pps);

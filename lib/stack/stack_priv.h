@@ -14,6 +14,14 @@
 #define STACK_STALL_US     500000 /* a grace period, or a turn, that takes longer raises the alarm */
 #define STACK_TICK_US      100000
 
+/** Spread packet: the conversation that filled the last long burst, and how far its packets are kept. */
+struct stack_elephant {
+	uint32_t hash;
+	uint32_t keep; /* packets, after each burst that was dealt */
+	uint32_t left; /* of them */
+	uint64_t met; /* conv_met when the last burst was dealt */
+};
+
 /**
  * All that changes hands as a whole. `owner` is written by the owner alone, who gives the seat away with it
  * (release) and touches nothing of it afterwards; the next one finds itself named there (acquire).
@@ -21,7 +29,8 @@
 struct stack_seat {
 	struct worker w;
 	unsigned next; /* spread packet: whose turn it is */
-	uint64_t spread_pushed, spread_full;
+	struct stack_elephant elephant;
+	uint64_t spread_pushed, spread_full, spread_kept;
 	/* What others read. */
 	struct stack *s __rte_cache_aligned;
 	struct rte_ring *ring; /* packets that others polled for this seat; many producers */
@@ -80,6 +89,9 @@ stack_control_worker(struct stack *s)
 {
 	return &s->seats[s->conf.seats].w;
 }
+
+/* spread.c */
+void stack_input(struct stack_seat *seat, struct rte_mbuf **m, unsigned n);
 
 /* seat.c */
 void stack_seats_init(struct stack *s);

@@ -5,61 +5,6 @@
  */
 #include "stack_priv.h"
 
-/** Which seat is to process a packet: whoever serves it, so the order of a conversation stays when seats change hands. */
-static unsigned
-spread_to(struct stack_seat *seat, enum stack_spread spread, struct rte_mbuf *m)
-{
-	struct stack *s = seat->s;
-
-	if (spread == STACK_SPREAD_FLOW)
-		return (unsigned)((uint64_t)pkt_of(m)->hash * s->conf.seats >> 32);
-	if (++seat->next >= s->conf.seats)
-		seat->next = 0;
-	return seat->next;
-}
-
-/** Put packets on another seat's ring; what does not fit is dropped. */
-static void
-spread_push(struct stack_seat *seat, unsigned to, struct rte_mbuf **m, unsigned n)
-{
-	unsigned done;
-
-	seat->w.c.held_in += n; /* before they can be taken out */
-	done = rte_ring_enqueue_burst(seat->s->seats[to].ring, (void **)m, n, NULL);
-	stack_seat_wake(seat->s, to);
-	seat->w.c.held_in -= n - done;
-	seat->spread_pushed += done;
-	seat->spread_full += n - done;
-	for (; done < n; done++)
-		drop(&seat->w, m[done], DROP_SPREAD_FULL);
-}
-
-/** Hand packets to the seats they are for; keeps the order of those for one seat.
- * @return how many are for this one: the first ones of m */
-static unsigned
-stack_spread_burst(struct stack_seat *seat, struct rte_mbuf **m, unsigned n)
-{
-	struct rte_mbuf *for_s[WORKER_MAX][WORKER_BURST];
-	uint8_t count[WORKER_MAX] = {0};
-	enum stack_spread spread = seat->s->spread;
-	unsigned mine = 0;
-
-	if (spread == STACK_SPREAD_RSS || seat->s->conf.seats == 1)
-		return n;
-	for (unsigned i = 0; i < n; i++) {
-		unsigned to = spread_to(seat, spread, m[i]);
-
-		if (to == seat->w.id)
-			m[mine++] = m[i];
-		else
-			for_s[to][count[to]++] = m[i];
-	}
-	for (unsigned to = 0; to < seat->s->conf.seats; to++)
-		if (count[to] > 0)
-			spread_push(seat, to, for_s[to], count[to]);
-	return mine;
-}
-
 static unsigned
 stack_poll_ifc(struct stack_seat *seat, unsigned ifc)
 {
@@ -73,8 +18,7 @@ stack_poll_ifc(struct stack_seat *seat, unsigned ifc)
 			continue;
 		total += n;
 		n = ip_input_burst(&seat->w, ifc, frames, n, m);
-		n = stack_spread_burst(seat, m, n);
-		conv_input_burst(&seat->w, m, n);
+		stack_input(seat, m, n);
 	}
 	return total;
 }
