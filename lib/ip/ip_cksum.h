@@ -35,15 +35,13 @@ ip_cksum_words(const uint8_t *p, unsigned words32)
 	return sum;
 }
 
-/** Sum of len bytes in one piece. Short ones, headers mostly, are not worth a vector loop. */
+/** Sum of len bytes in one piece, 8 at a time: for headers. */
 static inline uint16_t
-ip_cksum_bytes(const void *data, uint32_t len)
+ip_cksum_short(const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
 	uint64_t sum = 0, v;
 
-	if (len > 128)
-		return rte_raw_cksum(data, len);
 	for (; len >= 8; p += 8, len -= 8) {
 		memcpy(&v, p, 8);
 		sum += (v & UINT32_MAX) + (v >> 32);
@@ -57,6 +55,23 @@ ip_cksum_bytes(const void *data, uint32_t len)
 	for (uint32_t i = 0; i < len; i++)
 		v |= rte_cpu_to_be_32((uint32_t)p[i] << (24 - 8 * i));
 	return ip_cksum_fold(sum + v);
+}
+
+#define IP_CKSUM_BLOCK 64
+
+/** Sum of blocks of IP_CKSUM_BLOCK bytes as words of 32 bits; fewer than 2^28 of them. With the vectors that each build has, ... */
+uint64_t ip_cksum_blocks(const uint8_t *p, uint32_t blocks);
+/* ... and with those of a CPU that has more. */
+uint64_t ip_cksum_blocks_avx2(const uint8_t *p, uint32_t blocks);
+uint64_t ip_cksum_blocks_avx512(const uint8_t *p, uint32_t blocks);
+/** Sum of len bytes in one piece, by the widest vectors that the CPU has. */
+uint16_t ip_cksum_long(const void *data, uint32_t len);
+
+/** Sum of len bytes in one piece. */
+static inline uint16_t
+ip_cksum_bytes(const void *data, uint32_t len)
+{
+	return len > 128 ? ip_cksum_long(data, len) : ip_cksum_short(data, len);
 }
 
 /** Pseudo header of RFC 9293 section 3.1 or RFC 8200 section 8.1; a and b are mapped addresses. */

@@ -9,27 +9,30 @@
 
 #include "tcp_priv.h"
 
-/** Sequence number behind the last queued byte minus the first: what is held. */
+/** Bytes up to the end of what is queued, without a SYN or a FIN that was sent or acknowledged, which are no bytes of ours. */
 static uint32_t
-tcp_send_bytes(const struct tcp_conv *tc)
+tcp_send_bytes(const struct tcp_conv *tc, uint32_t from)
 {
-	uint32_t held = tc->snd_end - tc->snd_una;
+	uint32_t n = tc->snd_end - from;
 
-	/* A SYN or a FIN that is acknowledged is no byte of ours. */
-	return (int32_t)held < 0 ? 0 : held;
+	return (int32_t)n < 0 ? 0 : n;
 }
 
 uint32_t
 tcp_write_room(const struct conv *c)
 {
 	const struct tcp_conv *tc = (const struct tcp_conv *)c;
-	uint32_t held = tcp_send_bytes(tc), most = (uint32_t)tc->send_max_kib << 10;
+	uint32_t held = tcp_send_bytes(tc, tc->snd_una);
+	uint32_t unsent = tcp_send_bytes(tc, tc->snd_nxt);
+	uint32_t most = (uint32_t)tc->send_max_kib << 10;
 
 	if ((tc->c.flags & (TCPF_FIN_QUEUED | TCPF_OVER)) != 0)
 		return 0;
 	if (tc->sndq.head != NULL && tcp_flight(tc)->segs >= TCP_SENDQ_MAX)
 		return 0;
-	return held >= most ? 0 : most - held;
+	if (held >= most || unsent >= TCP_UNSENT_MAX)
+		return 0;
+	return RTE_MIN(most - held, TCP_UNSENT_MAX - unsent);
 }
 
 /** @see struct proto: piece */

@@ -108,12 +108,14 @@ tcp_serve_opening(struct worker *w, struct tcp_conv *tc)
 	return true;
 }
 
-/** There is room again for one that has met a full queue: a quarter of it, so that it is worth a call. */
+/** There is room again for one that has met a full queue: so much of it that it is worth a call. */
 static bool
 tcp_drain_due(const struct tcp_conv *tc)
 {
-	return (tc->c.flags & (TCPF_BLOCKED | TCPF_FIN_QUEUED)) == TCPF_BLOCKED &&
-		tcp_write_room(&tc->c) >= (uint32_t)tc->send_max_kib << 8;
+	return (tc->c.flags & (TCPF_BLOCKED | TCPF_FIN_QUEUED | TCPF_OPENING | TCPF_CLOSED)) ==
+		TCPF_BLOCKED &&
+		tcp_write_room(&tc->c) >=
+		RTE_MIN((uint32_t)tc->send_max_kib << 8, TCP_UNSENT_MAX / 2);
 }
 
 /** recv, drain. @return false: over */
@@ -127,7 +129,7 @@ tcp_serve_data(struct worker *w, struct tcp_conv *tc)
 		if (tc->rcvq.head != NULL && !tcp_call(w, tc, s->recv))
 			return false;
 	}
-	if ((tc->c.flags & TCPF_CLOSED) == 0 && tcp_drain_due(tc)) {
+	if (tcp_drain_due(tc)) {
 		tc->c.flags &= ~TCPF_BLOCKED;
 		if (!tcp_call(w, tc, s->drain))
 			return false;
@@ -207,6 +209,34 @@ tcp_send_limit(struct worker *w, struct tcp_conv *tc)
 	tc->send_max_kib = (uint16_t)(most >> 10);
 }
 
+static void
+tcp_output_blocked(struct worker *w, struct tcp_conv *tc)
+{
+	/* Full by writing, or as mbufs ran short: who looked and found no room hears of it when there is. */
+	if (tc->sndq.head != NULL && tcp_write_room(&tc->c) == 0)
+		tc->c.flags |= TCPF_BLOCKED;
+	if (tc->c.cn.state >= TCP_ESTABLISHED)
+		tcp_output(w, tc);
+}
+
+/**
+ * Send; and if that has made room for a service that met a full queue, let it write, and send that while it is in the cache. More of the
+ * same is for the next turn: others are served, and acknowledgements heard, in between. @return false: over
+ */
+static bool
+tcp_output_served(struct worker *w, struct tcp_conv *tc)
+{
+	tcp_output_blocked(w, tc);
+	if (likely(!tcp_drain_due(tc)))
+		return true;
+	if (!tcp_serve_data(w, tc))
+		return false;
+	tcp_output_blocked(w, tc);
+	if (tcp_drain_due(tc))
+		conv_kick(w, &tc->c.cn, NODE_KICK);
+	return true;
+}
+
 /** @see struct proto: flush */
 void
 tcp_flush(struct worker *w, struct conv *c)
@@ -216,11 +246,8 @@ tcp_flush(struct worker *w, struct conv *c)
 	tcp_send_limit(w, tc);
 	if (!tcp_serve(w, tc))
 		return;
-	/* Full by writing, or as mbufs ran short: who looked and found no room hears of it when there is. */
-	if (tc->sndq.head != NULL && tcp_write_room(c) == 0)
-		tc->c.flags |= TCPF_BLOCKED;
-	if (c->cn.state >= TCP_ESTABLISHED)
-		tcp_output(w, tc);
+	if (!tcp_output_served(w, tc))
+		return;
 	tcp_note_dup(w, 0, 0);
 	if (c->cn.state == TCP_TIME_WAIT && tc->rcvq.head == NULL) {
 		if (tc->misc_at == 0) /* it was over before all was read */

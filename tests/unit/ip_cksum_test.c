@@ -65,6 +65,40 @@ fold_is_modulo_65535(void **state)
 	}
 }
 
+/* All of them, as far as this CPU has them, from any offset on; all ones carry most. */
+static void
+vectors_sum_to_the_same(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t (*sum)(const uint8_t *p, uint32_t blocks);
+	} ways[] = {
+		{"", ip_cksum_blocks},
+#ifdef RTE_ARCH_X86
+		{"avx2", ip_cksum_blocks_avx2},
+		{"avx512f", ip_cksum_blocks_avx512},
+#endif
+	};
+	static uint8_t b[65536 + 64];
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < sizeof(b); i++)
+			b[i] = round == 0 ? 0xff : (uint8_t)worker_random(&net.w[0]);
+		for (unsigned i = 0; i < RTE_DIM(ways); i++) {
+#ifdef RTE_ARCH_X86
+			if ((i == 1 && !__builtin_cpu_supports("avx2")) ||
+				(i == 2 && !__builtin_cpu_supports("avx512f")))
+				continue;
+#endif
+			for (uint32_t blocks = 0; blocks <= 1024; blocks += 1 + blocks / 3)
+				assert_int_equal(
+					ip_cksum_fold(ways[i].sum(b + blocks % 64, blocks)),
+					htons((uint16_t)plain_sum(
+						b + blocks % 64, 64 * (size_t)blocks, 0)));
+		}
+	}
+}
+
 /* Any length, any content (all ones carry most), cut in two at any place, from any offset on. */
 static void
 chains_sum_to_the_same(void **state)
@@ -230,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(fold_is_modulo_65535),
+		T(vectors_sum_to_the_same),
 		T(chains_sum_to_the_same),
 		T(part_of_a_chain),
 		T(pseudo_headers),

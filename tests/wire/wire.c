@@ -205,10 +205,31 @@ svc_recv(struct worker *w, struct conv *c)
 }
 
 static void
+svc_write(struct worker *w, struct wire_conn *k, uint32_t left)
+{
+	k->result = 0;
+	while (left > 0 && k->result == 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
+		uint32_t n = RTE_MIN(left, 1900u);
+		uint8_t *b = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)n);
+
+		for (uint32_t i = 0; i < n; i++)
+			b[i] = pattern(k->written + i, true);
+		k->result = k->c->proto->write(w, k->c, m);
+		if (k->result == 0)
+			k->written += n;
+		left -= n;
+	}
+}
+
+static void
 svc_drain(struct worker *w, struct conv *c)
 {
-	(void)w;
-	svc_conn(c)->drains++;
+	struct wire_conn *k = svc_conn(c);
+
+	k->drains++;
+	if (wire_now->conf.service.fills)
+		svc_write(w, k, c->proto->write_room(c));
 }
 
 static void
@@ -463,21 +484,7 @@ wire_do(struct wire_conn *k, void (*todo)(struct worker *w, struct wire_conn *k)
 static void
 do_write(struct worker *w, struct wire_conn *k)
 {
-	uint32_t left = k->todo_n;
-
-	k->result = 0;
-	while (left > 0 && k->result == 0) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(w->mp);
-		uint32_t n = RTE_MIN(left, 1900u);
-		uint8_t *b = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)n);
-
-		for (uint32_t i = 0; i < n; i++)
-			b[i] = pattern(k->written + i, true);
-		k->result = k->c->proto->write(w, k->c, m);
-		if (k->result == 0)
-			k->written += n;
-		left -= n;
-	}
+	svc_write(w, k, k->todo_n);
 }
 
 void

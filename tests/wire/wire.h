@@ -39,6 +39,7 @@ struct wire;
 struct wire_service {
 	bool read; /* takes what it gets, and checks the pattern */
 	bool echo; /* and writes it back */
+	bool fills; /* writes as much as there is room for when it is told of room */
 	bool close_on_fin; /* closes when the peer has shut down */
 	bool no_shutdown; /* has no shutdown callback at all */
 	bool no_trouble; /* nor one for trouble */
