@@ -85,11 +85,10 @@ enum tcp_state {
 #define TCP_BUF_HIGH        (16u << 10) /* may fall back to this, and to */
 #define TCP_BUF_FULL        (4u << 10) /* this: see enum tcp_pressure */
 #define TCP_SENDQ_MAX       2048 /* most segments queued to be sent, sent ones included */
-#define TCP_UNSENT_MAX \
-	(128u << 10) /* queued and not sent yet, at most: it is to be in the cache when it is sent */
-#define TCP_COPY_MAX   192 /* payloads up to this are copied behind their header */
-#define TCP_MERGE_MAX  512 /* payloads up to this are copied into the buffer before them */
-#define TCP_FRAME_SEGS 8 /* most pieces of one segment's payload */
+#define TCP_UNSENT_MAX      (128u << 10) /* most that is queued and not sent yet: it is hot then */
+#define TCP_COPY_MAX        192 /* payloads up to this are copied behind their header */
+#define TCP_MERGE_MAX       512 /* payloads up to this are copied into the buffer before them */
+#define TCP_FRAME_SEGS      8 /* most pieces of one segment's payload */
 
 /* What a conversation is like, and what it has to do (conv.flags). */
 #define TCPF_BORN        0x00000001u /* work has not run yet */
