@@ -123,6 +123,11 @@ const struct service gen_svc_request = {
 static void
 http_answered(struct gen_worker *gw, unsigned status)
 {
+	if (atomic_load_explicit(&gen_conn_of(gw->in)->outstanding, memory_order_relaxed) == 0) {
+		gw->c.mismatch++; /* more than was asked for */
+		gen_close(gw->w, gw->in);
+		return;
+	}
 	if (status / 100 != 2)
 		gw->c.status++;
 	gen_answered(gw->w, gw->in);
@@ -181,9 +186,9 @@ http_parse(struct gen_worker *gw, struct gen_conn *k, const char *at, size_t len
 
 	if (http_parser_execute(&k->http, &settings, at, len) != len)
 		return false;
-	/* Only if it goes on: then the parser stands where it stood before. */
+	/* Only if the parser stands where it stood before, or no more is to come. */
 	if (whole && !k->within && gw->c.requests == was + 1 && len <= GEN_SAME_MAX &&
-		http_should_keep_alive(&k->http) != 0) {
+		(http_should_keep_alive(&k->http) != 0 || k->g->conf.close)) {
 		memcpy(gw->same, at, len);
 		gw->same_len = (uint32_t)len;
 		gw->same_status = k->http.status_code;

@@ -73,11 +73,22 @@ struct http {
 	bool done; /* the last answer is given */
 	bool linger; /* the peer may be sending still: hear it out, or RST would take the answer away */
 	bool ended; /* the peer has shut down */
-	/* The last request, if it was short, came in one piece, and the conversation went on: one like it needs no parser. */
-	const struct http_verdict *same_verdict;
-	uint16_t same_len; /* 0: none */
-	char same[SAME_MAX];
 };
+
+/** What is said to a request. */
+struct http_reply {
+	const struct http_verdict *verdict;
+	bool keep; /* the conversation goes on */
+	bool bare; /* without the body (RFC 9110 section 9.3.2) */
+};
+
+/* The last request that this thread has seen, of any conversation, if it was short and came in one piece: one like it needs no
+ * parser, as what is said to a request depends on nothing else. */
+static _Thread_local struct {
+	struct http_reply reply;
+	uint16_t len; /* 0: none */
+	char text[SAME_MAX];
+} same;
 
 #define HOST_LEN 4
 
@@ -148,28 +159,35 @@ http_head(char *to, size_t room, const struct http_verdict *s, const char *type,
 }
 
 static void
-http_answer(struct http *h, const struct http_verdict *s, bool keep)
+http_answer(struct http *h, const struct http_reply *r)
 {
 	const struct http_options *o = h->c->listener != NULL ? h->c->listener->options : NULL;
-	/* RFC 9110 section 9.3.2. The method is known for sure once the target has begun. */
-	bool bare = h->target != TARGET_START && h->parser.method == HTTP_HEAD;
+	const struct http_verdict *s = r->verdict;
 	const char *body = s == &ok ? BODY_DEFAULT : s->reason;
 	size_t len = strlen(body);
 	char head[HEAD_ROOM];
 
 	if (likely(s == &ok && o != NULL)) {
-		http_write(h, o->head[keep], o->head_len[keep], o->body, bare ? 0 : o->len);
+		http_write(
+			h, o->head[r->keep], o->head_len[r->keep], o->body, r->bare ? 0 : o->len);
 		return;
 	}
-	http_write(h, head, http_head(head, sizeof(head), s, TYPE_DEFAULT, len, keep), body,
-		bare ? 0 : len);
+	http_write(h, head, http_head(head, sizeof(head), s, TYPE_DEFAULT, len, r->keep), body,
+		r->bare ? 0 : len);
+}
+
+/** The method is known for sure once the target has begun. */
+static bool
+http_bare(const struct http *h)
+{
+	return h->target != TARGET_START && h->parser.method == HTTP_HEAD;
 }
 
 /** The last answer, while the peer may still be sending: hear no more of this conversation. */
 static void
 http_fail(struct http *h, const struct http_verdict *s)
 {
-	http_answer(h, s, false);
+	http_answer(h, &(struct http_reply){s, false, http_bare(h)});
 	if (h->done)
 		return;
 	h->done = h->linger = true;
@@ -292,29 +310,36 @@ http_judge(const struct http *h)
 	return h->target >= TARGET_AUTHORITY && h->target <= TARGET_QUERY ? &ok : &not_found;
 }
 
+static void
+http_reply(struct http *h, const struct http_reply *r)
+{
+	http_answer(h, r);
+	h->done |= !r->keep;
+}
+
 /** A request is complete: answer, and make ready for the next one. */
 static void
-http_complete(struct http *h)
+http_complete(struct http *h, struct http_reply *ret)
 {
 	const struct http_verdict *s = http_judge(h);
-	bool keep = s != &bad_version && http_should_keep_alive(&h->parser) != 0;
 
+	*ret = (struct http_reply){
+		s, s != &bad_version && http_should_keep_alive(&h->parser) != 0, http_bare(h)};
 	http_parser_pause(&h->parser, 0);
-	h->same_verdict = s;
-	http_answer(h, s, keep);
+	http_reply(h, ret);
 	h->in_head = true;
 	h->head = 0;
-	h->done |= !keep;
 }
 
 /* ---- the service ---- */
 
 /**
  * Feed the parser from the front of a packet's first buffer, up to the end of a request.
+ * @param ret what was said, if that has come; else untouched
  * @return bytes taken; h->done: no more
  */
 static uint16_t
-http_feed(struct http *h, const struct rte_mbuf *m)
+http_feed(struct http *h, const struct rte_mbuf *m, struct http_reply *ret)
 {
 	size_t most = h->in_head ? RTE_MIN(m->data_len, HEAD_MAX - h->head) : m->data_len;
 	size_t n =
@@ -328,7 +353,7 @@ http_feed(struct http *h, const struct rte_mbuf *m)
 			http_fail(h, &head_too_large);
 		break;
 	case HPE_PAUSED:
-		http_complete(h);
+		http_complete(h, ret);
 		break;
 	case HPE_INVALID_METHOD:
 		http_fail(h, &not_implemented);
@@ -344,11 +369,11 @@ http_feed(struct http *h, const struct rte_mbuf *m)
 static uint16_t
 http_again(struct http *h, const struct rte_mbuf *m)
 {
-	if (h->same_len == 0 || h->head != 0 || !h->in_head || m->data_len < h->same_len ||
-		memcmp(rte_pktmbuf_mtod(m, const char *), h->same, h->same_len) != 0)
+	if (same.len == 0 || h->head != 0 || !h->in_head || m->data_len < same.len ||
+		memcmp(rte_pktmbuf_mtod(m, const char *), same.text, same.len) != 0)
 		return 0;
-	http_answer(h, h->same_verdict, true);
-	return h->same_len;
+	http_reply(h, &same.reply);
+	return same.len;
 }
 
 /** Parse what the packet begins with, and keep it in mind if it is a request as a whole. @return as http_feed */
@@ -356,14 +381,13 @@ static uint16_t
 http_feed_new(struct http *h, const struct rte_mbuf *m)
 {
 	bool whole = h->in_head && h->head == 0;
-	uint16_t n;
+	struct http_reply r = {.verdict = NULL};
+	uint16_t n = http_feed(h, m, &r);
 
-	h->same_len = 0;
-	h->same_verdict = NULL;
-	n = http_feed(h, m);
-	if (whole && h->same_verdict != NULL && !h->done && n <= SAME_MAX) {
-		memcpy(h->same, rte_pktmbuf_mtod(m, const char *), n);
-		h->same_len = n;
+	if (whole && r.verdict != NULL && n <= SAME_MAX) {
+		memcpy(same.text, rte_pktmbuf_mtod(m, const char *), n);
+		same.reply = r;
+		same.len = n;
 	}
 	return n;
 }

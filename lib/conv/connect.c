@@ -43,6 +43,7 @@ conv_connect_publish(struct worker *w, struct conv *c, const struct conv_opening
 		if (!chosen)
 			cn->n.key.lport_be = htons(conv_port(w, &cn->n.key));
 		cn->n.hash = ipht_hash(w->convs->ipht, &cn->n.key);
+		ipht_prefetch(w->convs->ipht, cn->n.hash);
 		if (o->numbered != NULL)
 			o->numbered(w, c);
 		err = conv_publish(w, cn, NODE_KICK, NULL);

@@ -466,6 +466,12 @@ ipht_guess(const struct ipht_bucket *b, uint32_t hash)
 	return hits == 0 ? NULL : bucket_node(b, hit_entry(hits));
 }
 
+void
+ipht_prefetch(const struct ipht *t, uint32_t hash)
+{
+	__builtin_prefetch(chain_first(&t->nodes, hash), 1);
+}
+
 unsigned
 ipht_look_burst(struct ipht *t, const struct key48 *const keys[], const uint32_t hashes[],
 	unsigned n, struct node *ret_nodes[])

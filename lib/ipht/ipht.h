@@ -64,6 +64,9 @@ struct node *ipht_look(struct ipht *t, const struct key48 *k, uint32_t hash);
 unsigned ipht_look_burst(struct ipht *t, const struct key48 *const keys[], const uint32_t hashes[],
 	unsigned n, struct node *ret_nodes[]);
 
+/** Fetch what ipht_add of a key with this hash will write to. Any thread. */
+void ipht_prefetch(const struct ipht *t, uint32_t hash);
+
 /**
  * Insert-if-absent: of N racers on one key one wins.
  *

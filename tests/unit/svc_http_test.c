@@ -102,6 +102,41 @@ test_split_at_every_byte(void **state)
 	svc_fake_close();
 }
 
+/* Whatever was asked last, by whomever: the same request gets the same answer, and another one its own. */
+static void
+test_like_the_last(void **state)
+{
+	static const char *const requests[] = {GET, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+		"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy"};
+	char said[2][RTE_DIM(requests)][512];
+	bool ended[2][RTE_DIM(requests)];
+
+	(void)state;
+	/* Once with another request before each, and once with the same. */
+	for (unsigned again = 0; again < 2; again++) {
+		for (unsigned i = 0; i < RTE_DIM(requests); i++) {
+			for (unsigned n = 0; n <= again; n++) {
+				begin();
+				in(requests[i]);
+				svc_fake.out[svc_fake.nout] = 0;
+				assert_true(
+					svc_fake.nout > 0 && svc_fake.nout < sizeof(said[0][0]));
+				strcpy(said[again][i], (const char *)svc_fake.out);
+				ended[again][i] = svc_fake.closed || svc_fake.shut;
+				svc_fake.nout = 0;
+				svc_fake_close();
+			}
+			assert_string_equal(said[again][i], said[0][i]);
+			assert_int_equal(ended[again][i], ended[0][i]);
+		}
+	}
+	assert_null(strstr(said[1][1], "\r\n\r\nconvd"));
+	assert_true(ended[1][2] && !ended[1][0]);
+}
+
 static void
 test_pipelining(void **state)
 {
@@ -444,6 +479,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_get),
 		cmocka_unit_test(test_split_at_every_byte),
+		cmocka_unit_test(test_like_the_last),
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_back_pressure),
 		cmocka_unit_test(test_held_requests_are_freed),
