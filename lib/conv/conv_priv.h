@@ -96,6 +96,7 @@ enum conv_entered {
 	CONV_GONE, /* dead, or no reference left */
 };
 enum conv_entered conv_enter(struct worker *w, struct conv_node *cn);
+enum conv_entered conv_enter_seen(struct worker *w, struct conv_node *cn, uint64_t *ret_work);
 bool conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits);
 void conv_leave(struct worker *w, struct conv_node *cn);
 bool conv_get_live(struct worker *w, struct conv_node *cn);

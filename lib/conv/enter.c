@@ -40,9 +40,11 @@ backlog_first(uint64_t head)
  *
  * Memory order: acquire on success, pairing with the release of the last
  * conv_leave (its writes to the node) and of the publisher (the node's making).
+ *
+ * @param ret_work CONV_IN: the work that stood then
  */
 enum conv_entered
-conv_enter(struct worker *w, struct conv_node *cn)
+conv_enter_seen(struct worker *w, struct conv_node *cn, uint64_t *ret_work)
 {
 	uint64_t word;
 
@@ -65,7 +67,16 @@ conv_enter(struct worker *w, struct conv_node *cn)
 		(word | NODE_INSIDE) + NODE_REF, memory_order_acquire, memory_order_relaxed));
 	w->in = cn;
 	w->seat->c.entered++;
+	*ret_work = word & NODE_WORK;
 	return CONV_IN;
+}
+
+enum conv_entered
+conv_enter(struct worker *w, struct conv_node *cn)
+{
+	uint64_t work;
+
+	return conv_enter_seen(w, cn, &work);
 }
 
 /**

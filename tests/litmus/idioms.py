@@ -18,9 +18,9 @@ Word = collections.namedtuple("Word", "refs inside dead queued posted listed gen
 
 def conv_enter(c):
     w = yield update("word", lambda w: None if w.dead or w.refs == 0 or w.inside else w._replace(inside=True, refs=w.refs + 1),
-                     c("conv_enter", "node.word", "cas"))
+                     c("conv_enter_seen", "node.word", "cas"))
     if w.dead or w.refs == 0:
-        yield fence(c("conv_enter", "fence", "fence"))
+        yield fence(c("conv_enter_seen", "fence", "fence"))
         return "gone"
     return "busy" if w.inside else "in"
 
