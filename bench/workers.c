@@ -30,6 +30,7 @@
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_pause.h>
 
 #include "gen.h"
 #include "program.h"
@@ -114,7 +115,8 @@ turner_count(struct turner *t)
 
 	start = rte_rdtsc();
 	while (rte_rdtsc() < end)
-		stack_turn(r->s, t->number);
+		if (stack_turn(r->s, t->number) == 0)
+			rte_pause();
 	t->tsc = rte_rdtsc() - start;
 	t->packets = gen_back(&r->gen, t->number) - packets;
 	t->cycles = q->cycles - cycles;
@@ -131,7 +133,8 @@ turner_rest(struct turner *t)
 	atomic_store(&r->gen.quiet, true);
 	atomic_fetch_add(&r->done, 1);
 	while (rte_rdtsc() < end || atomic_load(&r->done) < r->workers)
-		stack_turn(r->s, t->number);
+		if (stack_turn(r->s, t->number) == 0)
+			rte_pause();
 }
 
 static int
@@ -149,7 +152,8 @@ turner_main(void *arg)
 		must(rte_rdtsc() < late, "opening the conversations");
 		if (start == 0 && t->number == 0)
 			run_schedule(r, run_ms);
-		stack_turn(r->s, t->number);
+		if (stack_turn(r->s, t->number) == 0)
+			rte_pause();
 	}
 	turner_count(t);
 	turner_rest(t);
