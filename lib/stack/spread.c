@@ -7,9 +7,9 @@
 
 /*
  * Spread packet deals the packets of one conversation to all seats, who meet in it: while one is inside, all that another can do is
- * to hand him its packets, and their lines have crossed between cores twice for nothing. So a conversation that fills the greater
- * part of long bursts, and in which seats have met, is kept for some packets by the seat that polls it: for twice as many if they
- * have met again since the last burst that was dealt, for half as many if not.
+ * to hand him its packets, and their lines have crossed between cores twice for nothing. So a conversation that fills long
+ * bursts, and in which seats have met, is kept for some packets by the seat that polls it: for twice as many if they have met
+ * again since the last burst that was dealt, for half as many if not.
  */
 #define ELEPHANT   16 /* packets of a burst that is long enough */
 #define KEEP_LEAST 64
@@ -67,54 +67,36 @@ spread_deal(struct stack_seat *seat, enum stack_spread spread, struct rte_mbuf *
 	return mine;
 }
 
-static unsigned
-spread_count(struct rte_mbuf *const *m, unsigned n, uint32_t hash)
-{
-	unsigned its = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		its += pkt_of(m[i])->hash == hash;
-	return its;
-}
-
-/** The conversation that has the greater part of a burst, if one has (Boyer, Moore 1981). */
+/** Is a burst one conversation's, for the most part, as three of its packets show? @return its hash, else 0 */
 static uint32_t
-spread_majority(struct rte_mbuf *const *m, unsigned n)
+spread_elephant(struct rte_mbuf *const *m, unsigned n)
 {
-	unsigned votes = 0;
-	uint32_t hash = 0;
+	uint32_t hash = pkt_of(m[0])->hash;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (votes == 0)
-			hash = pkt_of(m[i])->hash;
-		votes += pkt_of(m[i])->hash == hash ? 1 : -1u;
-	}
+	if (n < ELEPHANT || pkt_of(m[n / 2])->hash != hash || pkt_of(m[n - 1])->hash != hash)
+		return 0;
 	return hash;
 }
 
-/** Spread packet: is a burst to be kept, as it belongs to an elephant, for the most part? */
+/** Spread packet: is a burst to be kept? */
 static bool
 spread_keeps(struct stack_seat *seat, struct rte_mbuf *const *m, unsigned n)
 {
 	struct stack_elephant *e = &seat->elephant;
+	uint32_t hash = spread_elephant(m, n);
 	uint64_t met;
 
-	if (n < ELEPHANT)
+	if (hash == 0)
 		return false;
-	if (spread_count(m, n, e->hash) <= n / 2) {
-		uint32_t hash = spread_majority(m, n);
-
-		if (spread_count(m, n, hash) <= n / 2)
-			return false;
-		*e = (struct stack_elephant){.hash = hash, .met = conv_met(&seat->w)};
-	}
-	if (e->left >= n) {
+	if (hash == e->hash && e->left >= n) {
 		e->left -= n;
 		seat->spread_kept += n;
 		return true;
 	}
 	met = conv_met(&seat->w);
-	if (met == e->met)
+	if (hash != e->hash)
+		*e = (struct stack_elephant){.hash = hash};
+	else if (met == e->met)
 		e->keep /= 2;
 	else
 		e->keep = RTE_MIN(RTE_MAX(2 * e->keep, (uint32_t)KEEP_LEAST), (uint32_t)KEEP_MOST);
@@ -129,7 +111,7 @@ stack_input(struct stack_seat *seat, struct rte_mbuf **m, unsigned n)
 	enum stack_spread spread = seat->s->spread;
 
 	if (spread != STACK_SPREAD_RSS && seat->s->conf.seats > 1 &&
-		!(spread == STACK_SPREAD_PACKET && spread_keeps(seat, m, n)))
+		!(spread == STACK_SPREAD_PACKET && n > 0 && spread_keeps(seat, m, n)))
 		n = spread_deal(seat, spread, m, n);
 	conv_input_burst(&seat->w, m, n);
 }

@@ -229,7 +229,7 @@ tcp_output_served(struct worker *w, struct tcp_conv *tc)
 	tcp_output_blocked(w, tc);
 	if (likely(!tcp_drain_due(tc)))
 		return true;
-	if (!tcp_serve_data(w, tc))
+	if (!tcp_serve(w, tc))
 		return false;
 	tcp_output_blocked(w, tc);
 	if (tcp_drain_due(tc))

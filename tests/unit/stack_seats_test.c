@@ -26,7 +26,7 @@ struct port {
 	uint64_t now_us;
 	unsigned woken[SEATS];
 	struct test_frame frame, frame2;
-	unsigned other; /* every so many frames: frame2 */
+	unsigned other; /* one of so many frames is frame2 */
 };
 
 static uint16_t
@@ -39,7 +39,7 @@ port_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n
 	p->polled[queue]++;
 	for (; queue == 0 && i < n && p->left > 0; i++, p->left--) {
 		const struct test_frame *f =
-			p->other != 0 && i % p->other == 0 ? &p->frame2 : &p->frame;
+			p->other != 0 && i % p->other == p->other / 2 ? &p->frame2 : &p->frame;
 
 		m[i] = test_mbuf(stack_mempool(p->s), f->b, f->len);
 		assert_non_null(m[i]);
