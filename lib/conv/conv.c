@@ -419,7 +419,7 @@ conv_slots(const struct conv_table *ct)
 uint64_t
 conv_met(const struct worker *w)
 {
-	return w->seat->c.busy + w->seat->c.backlog_drained;
+	return w->seat->c.backlog_pushes + w->seat->c.backlog_drained;
 }
 
 void

@@ -14,6 +14,8 @@
 #define ELEPHANT   16 /* packets of a burst that is long enough */
 #define KEEP_LEAST 64
 #define KEEP_MOST  262144
+#define MET_MOST \
+	96 /* packets that met since: then somebody stays inside, whose backlog is not to run over */
 
 /** Put packets on another seat's ring; what does not fit is dropped. */
 static void
@@ -88,13 +90,13 @@ spread_keeps(struct stack_seat *seat, struct rte_mbuf *const *m, unsigned n)
 
 	if (hash == 0)
 		return false;
-	if (hash == e->hash && e->left >= n) {
+	met = conv_met(&seat->w);
+	if (hash == e->hash && e->left >= n && met - e->met <= MET_MOST) {
 		e->left -= n;
 		seat->spread_kept += n;
 		return true;
 	}
-	met = conv_met(&seat->w);
-	if (hash != e->hash)
+	if (hash != e->hash || (e->left > 0 && met - e->met > MET_MOST))
 		*e = (struct stack_elephant){.hash = hash};
 	else if (met == e->met)
 		e->keep /= 2;
