@@ -14,14 +14,6 @@
 #define STACK_STALL_US     500000 /* a grace period, or a turn, that takes longer raises the alarm */
 #define STACK_TICK_US      100000
 
-/** Spread packet: the conversation that filled the last long burst, and how far its packets are kept. */
-struct stack_elephant {
-	uint32_t hash;
-	uint32_t keep; /* packets, after each burst that was dealt */
-	uint32_t left; /* of them */
-	uint64_t met; /* conv_met when the last burst was dealt */
-};
-
 /**
  * All that changes hands as a whole. `owner` is written by the owner alone, who gives the seat away with it
  * (release) and touches nothing of it afterwards; the next one finds itself named there (acquire).
@@ -29,8 +21,7 @@ struct stack_elephant {
 struct stack_seat {
 	struct worker w;
 	unsigned next; /* spread packet: whose turn it is */
-	struct stack_elephant elephant;
-	uint64_t spread_pushed, spread_full, spread_kept;
+	uint64_t spread_pushed, spread_full;
 	/* What others read. */
 	struct stack *s __rte_cache_aligned;
 	struct rte_ring *ring; /* packets that others polled for this seat; many producers */

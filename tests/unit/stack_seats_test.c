@@ -4,7 +4,6 @@
  * Seats and who serves them: dealing, changing hands between turns and not before, sleeping and being woken; and what
  * becomes of packets for one that nobody serves.
  */
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,8 +24,7 @@ struct port {
 	unsigned polled[SEATS]; /* how often each queue was */
 	uint64_t now_us;
 	unsigned woken[SEATS];
-	struct test_frame frame, frame2;
-	unsigned other; /* one of so many frames is frame2 */
+	struct test_frame frame;
 };
 
 static uint16_t
@@ -38,10 +36,7 @@ port_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n
 	(void)ifc;
 	p->polled[queue]++;
 	for (; queue == 0 && i < n && p->left > 0; i++, p->left--) {
-		const struct test_frame *f =
-			p->other != 0 && i % p->other == p->other / 2 ? &p->frame2 : &p->frame;
-
-		m[i] = test_mbuf(stack_mempool(p->s), f->b, f->len);
+		m[i] = test_mbuf(stack_mempool(p->s), p->frame.b, p->frame.len);
 		assert_non_null(m[i]);
 	}
 	return i;
@@ -105,8 +100,6 @@ port_open(
 	assert_int_equal(stack_control_join(p->s), 0);
 	test_frame_udp(
 		&p->frame, test_addr("10.77.0.9"), test_addr("10.77.0.2"), 5000, 5001, "x", 1);
-	test_frame_udp(
-		&p->frame2, test_addr("10.77.0.9"), test_addr("10.77.0.2"), 5002, 5001, "x", 1);
 }
 
 static void
@@ -369,124 +362,11 @@ test_ring_full(void **state)
 	port_close(&p);
 }
 
-/* ---- spread packet: the elephant ---- */
-
-static struct port
-	*meeting; /* while seat 0 is inside a conversation, seat 1 comes with packets for it */
-
-static void
-meet_recv(struct worker *w, struct conv *c, struct rte_mbuf *m)
-{
-	struct port *p = meeting;
-
-	(void)c;
-	rte_pktmbuf_free(m);
-	if (p == NULL || w->id != 0)
-		return;
-	meeting = NULL;
-	stack_turn(p->s, 1);
-	meeting = p;
-}
-
-static const struct service meet = {.name = "meet", .udp = true, .take = meet_recv};
-
-static void
-elephant_open(struct port *p)
-{
-	struct listener_conf conf = {.name = "meet",
-		.proto = IPPROTO_UDP,
-		.port_lo = 5001,
-		.port_hi = 5001,
-		.service = &meet};
-	struct listener *l;
-
-	port_open(p, STACK_SPREAD_PACKET, 2, 2, 1);
-	assert_int_equal(stack_service_add(p->s, &meet), 0);
-	assert_int_equal(stack_listen(p->s, &conf, &l), 0);
-}
-
-/** Bursts of n frames each come, and are processed by all. */
-static void
-elephant_bursts(struct port *p, unsigned bursts, unsigned n)
-{
-	for (; bursts > 0; bursts--) {
-		p->left = n;
-		stack_turn(p->s, 0);
-		stack_turn(p->s, 1);
-	}
-}
-
-static uint64_t
-elephant_kept(struct port *p)
-{
-	struct stack_stats st;
-
-	stack_stats(p->s, &st);
-	assert_int_equal(st.missing, 0);
-	assert_int_equal(st.sum.received, st.sum.delivered);
-	assert_int_equal(2 * st.spread_pushed, st.sum.received - st.spread_kept);
-	return st.spread_kept;
-}
-
-/* A conversation whose packets fill bursts is kept by who polls it for longer and longer, as long as the seats meet in it; and is
- * dealt again once they do not. */
-static void
-test_elephant(void **state)
-{
-	uint64_t kept;
-	struct port p;
-
-	(void)state;
-	elephant_open(&p);
-	elephant_bursts(&p, 8, 64);
-	assert_int_equal(elephant_kept(&p), 0);
-	/* The first burst that is dealt is the one in which they meet; then 64, 128, 256 packets are kept. */
-	meeting = &p;
-	elephant_bursts(&p, 1, 64);
-	assert_int_equal(elephant_kept(&p), 0);
-	elephant_bursts(&p, 2, 64);
-	assert_int_equal(elephant_kept(&p), 64);
-	elephant_bursts(&p, 3, 64);
-	assert_int_equal(elephant_kept(&p), 64 + 128);
-	elephant_bursts(&p, 5, 64);
-	assert_int_equal(elephant_kept(&p), 64 + 128 + 256);
-	/* Whatever comes in short bursts is dealt. */
-	elephant_bursts(&p, 100, 15);
-	assert_int_equal(elephant_kept(&p), 64 + 128 + 256);
-	meeting = NULL;
-	elephant_bursts(&p, 50, 64);
-	kept = elephant_kept(&p);
-	elephant_bursts(&p, 50, 64);
-	assert_int_equal(elephant_kept(&p), kept);
-	port_close(&p);
-}
-
-/* Two conversations that take turns are both dealt; one that has the greater part of the bursts is not. */
-static void
-test_elephant_among_others(void **state)
-{
-	struct port p;
-
-	(void)state;
-	elephant_open(&p);
-	meeting = &p;
-	p.other = 2;
-	elephant_bursts(&p, 8, 30);
-	assert_int_equal(elephant_kept(&p), 0);
-	p.other = 4;
-	elephant_bursts(&p, 8, 64);
-	assert_true(elephant_kept(&p) > 0);
-	meeting = NULL;
-	port_close(&p);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_full),
-		cmocka_unit_test(test_elephant),
-		cmocka_unit_test(test_elephant_among_others),
 		cmocka_unit_test(test_deal),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_ring_moves),
