@@ -20,7 +20,7 @@
 #include "conv_priv.h"
 
 /* Rounds of work done for others before a worker leaves it standing and goes on. */
-#define LEAVE_ROUNDS     1
+#define LEAVE_ROUNDS     4
 
 #define PACK_MAX         15 /* packets that one brings along into a backlog */
 
@@ -246,46 +246,27 @@ conv_kick_link(struct seat *s, struct conv_node *cn)
 	s->kick_tail = cn->n.id;
 }
 
-/** Whose turn it is to go on with work that stands: who brought the last packets has their lines, and may have more of them. */
-static unsigned
-conv_work_goes_to(const struct worker *w, struct conv_node *cn, uint64_t word)
-{
-	struct rte_mbuf *m = NULL;
-
-	POINT("look who pushed", &cn->n.backlog);
-	/* Acquire: pairs with the pushers' release. Only who is inside takes packets out, so this one stays. */
-	if ((word & NODE_PACKET) != 0)
-		m = backlog_first(atomic_load_explicit(&cn->n.backlog, memory_order_acquire));
-	return m != NULL ? pkt_of(m)->from : w->seat->number;
-}
-
 /**
- * Leave with work standing: the hold's reference becomes that of a kick list or an inbox, unless the
- * node stands there already (who unlinks it will see the bits). Release: as conv_leave; never the last reference.
+ * Leave with work standing: the hold's reference becomes the kick's, unless the
+ * node stands on a kick list already (its owner will see the bits). Release: as conv_leave; never the last reference.
  */
 static void
 conv_leave_standing(struct worker *w, struct conv_node *cn)
 {
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
-	unsigned to = conv_work_goes_to(w, cn, word);
-	uint64_t flag = to == w->seat->number ? NODE_QUEUED : NODE_POSTED;
 	uint64_t next;
 
 	do {
-		next = (word & flag) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
-					  : (word & ~NODE_INSIDE) | flag;
+		next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
+						 : (word & ~NODE_INSIDE) | NODE_QUEUED;
 		POINT("leave work standing", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
 	w->in = NULL;
 	w->seat->c.leave_budget++;
 	POINT("left_before_kick", &cn->n.word);
-	if ((word & flag) != 0)
-		return;
-	if (flag == NODE_QUEUED)
+	if ((word & NODE_QUEUED) == 0)
 		conv_kick_link(w->seat, cn);
-	else
-		conv_inbox_push(&w->convs->seats[to], cn);
 }
 
 /**
@@ -380,7 +361,6 @@ conv_backlog_push(struct worker *w, struct conv_node *cn, struct rte_mbuf **pack
 	for (unsigned size; left > 0; packets += size, left -= size) {
 		m = packets[0];
 		n = size = pack_make(packets, left);
-		pkt_of(m)->from = (uint8_t)w->seat->number;
 		head = atomic_load_explicit(&cn->n.backlog, memory_order_relaxed);
 		w->c.held_in += n; /* before they can be taken out */
 		do {

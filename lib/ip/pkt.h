@@ -39,8 +39,7 @@ struct pkt {
 	uint16_t data_len; /* bytes of payload; link padding is already cut off */
 	uint8_t tos; /* traffic class */
 	uint8_t pack; /* in a backlog: how many more stand in its headroom (lib/conv) */
-	uint8_t from; /* in a backlog: the seat that brought it (lib/conv) */
-	uint8_t spare[5];
+	uint8_t spare[6];
 
 	struct rte_mbuf *next; /* the next packet of the queue this one stands in */
 	union {

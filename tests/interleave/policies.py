@@ -81,12 +81,6 @@ PROTECTIONS = [
                [Change(ENTER, "next = (next | NODE_QUEUED) + NODE_REF;", "next = (next | NODE_QUEUED);")], ["g1", "a7"]),
     Protection("the inbox's reference", "a node in an inbox is not held",
                [Change(ENTER, "next = (next | NODE_POSTED) + NODE_REF;", "next = (next | NODE_POSTED);")], ["hangup", "g6"]),
-    Protection("the reference of what is handed over", "who leaves packets to another seat gives the hold's reference back",
-               [Change(ENTER, "\tPOINT(\"left_before_kick\", &cn->n.word);",
-                       "\tif (flag == NODE_POSTED && (word & flag) == 0)\n\t\tnode_unref(&cn->n);\n"
-                       "\tPOINT(\"left_before_kick\", &cn->n.word);")], ["hand_over"]),
-    Protection("handed over to somebody", "who leaves packets to another seat tells nobody",
-               [Change(ENTER, "\t\tconv_inbox_push(&w->convs->seats[to], cn);", "\t\t;")], ["hand_over"]),
     Protection("unlinked, then looked at", "QUEUED goes after the look at the bits",
                [Change(ENTER, "atomic_fetch_and_explicit(&cn->n.word, ~NODE_QUEUED, memory_order_relaxed);\n"
                        "\t\tconv_enter_standing(w, cn);",
@@ -134,9 +128,9 @@ BARE = [
     Change(ENTER, "(word | NODE_INSIDE) + NODE_REF, memory_order_acquire", "(word | NODE_INSIDE), memory_order_acquire"),
     Change(ENTER, "assert(node_refs(word) > 0);\n\t\tnext = (word & NODE_INSIDE) != 0 ? word | bits : word | NODE_INSIDE;",
            "next = (word & NODE_INSIDE) != 0 ? word | bits : (word | NODE_INSIDE) - NODE_REF;"),
-    Change(ENTER, "next = (word & flag) != 0 ? (word & ~NODE_INSIDE) - NODE_REF\n"
-           "\t\t\t\t\t  : (word & ~NODE_INSIDE) | flag;",
-           "next = (word & flag) != 0 ? (word & ~NODE_INSIDE) : ((word & ~NODE_INSIDE) | flag) + NODE_REF;"),
+    Change(ENTER, "next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF\n"
+           "\t\t\t\t\t\t : (word & ~NODE_INSIDE) | NODE_QUEUED;",
+           "next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) : ((word & ~NODE_INSIDE) | NODE_QUEUED) + NODE_REF;"),
     Change(ENTER, "assert((word & NODE_INSIDE) != 0 && node_refs(word) > 0);\n\t\tnext = (word & ~NODE_INSIDE) - NODE_REF;",
            "next = word & ~NODE_INSIDE;"),
     Change(ENTER, "\tw->in = NULL;\n\tif (node_refs(next) == 0)\n\t\tconv_retire(w, cn);",

@@ -64,14 +64,6 @@ turns(struct worker *w, unsigned n)
 		world_turn(w, 2000);
 }
 
-/** What stood when one left is with who brought it. */
-static void
-brought_is_done(void)
-{
-	turns(world_worker(R), 1);
-	turns(world_worker(Q), 1);
-}
-
 /* ---- a1: found, then closed and its slot used again for another tuple ---- */
 
 static void
@@ -162,7 +154,6 @@ backlog_q(void)
 static void
 backlog_check(void)
 {
-	brought_is_done();
 	for (uint32_t s = 1; s <= 4; s++)
 		expect_got(s);
 	expect_order(1, 2);
@@ -200,7 +191,6 @@ death_q(void)
 static void
 death_check(void)
 {
-	brought_is_done();
 	if (world_ngot != 1 || world_missed != 1)
 		explore_fail(
 			"%u delivered, %u met nobody: 1 and 1 is right", world_ngot, world_missed);
@@ -249,7 +239,6 @@ publish_q(void)
 static void
 publish_check(void)
 {
-	brought_is_done();
 	expect_got(1);
 	expect_got(2);
 	if (world_got[1] != world_got[2] || ipht_count(conv_ipht(ct)) != 1)
@@ -300,7 +289,6 @@ replace_q(void)
 static void
 replace_check(void)
 {
-	brought_is_done();
 	for (uint32_t s = 1; s <= 3; s++)
 		expect_got(s);
 	if (world_missed != 0)
@@ -639,48 +627,6 @@ kicks_check(void)
 	world_rest();
 }
 
-/* ---- hand_over: work stands when one leaves, packets of another among it ---- */
-
-#define HAND_OVER_KICKS 3
-
-static void
-hand_over_kick(struct worker *w, struct world_node *n, uint64_t bits)
-{
-	if ((bits & NODE_KICK) != 0 && n->kicks < HAND_OVER_KICKS)
-		conv_kick(w, &n->cn, NODE_KICK);
-}
-
-static void
-hand_over_setup(void)
-{
-	setup_one();
-	world_on_work = hand_over_kick;
-}
-
-static void
-hand_over_q(void)
-{
-	struct worker *w = world_on(Q);
-
-	world_input(w, 1, 1, 1);
-	world_input(w, 1, 1, 2);
-	turns(w, 1);
-	world_off(w);
-}
-
-static void
-hand_over_check(void)
-{
-	turns(world_worker(R), HAND_OVER_KICKS);
-	turns(world_worker(Q), HAND_OVER_KICKS);
-	expect_got(1);
-	expect_got(2);
-	expect_order(1, 2);
-	if (node->kicks != HAND_OVER_KICKS)
-		explore_fail("kicked %u times", node->kicks);
-	world_rest();
-}
-
 /* ---- g1: two are inside one node each, and want the other's to run ---- */
 
 static void
@@ -774,9 +720,6 @@ const struct explore_scenario scenarios[] = {
 	{"kicks", "two want one node to run", TWO(kicks_r, kicks_q), .setup = setup_one,
 		.label = {"kick", "kick too"}, .check = kicks_check,
 		.must_meet = {"kick", "unlink kick"}},
-	{"hand_over", "work stands when one leaves, packets of another among it",
-		TWO(kicks_r, hand_over_q), .setup = hand_over_setup, .label = {"leave", "bring"},
-		.check = hand_over_check, .must_meet = {"leave work standing", "push to inbox"}},
 	{"g1", "two are inside one node each, and kick the other's", TWO(g1_r, g1_q),
 		.setup = g1_setup, .label = {"first", "second"}, .check = g1_check,
 		.must_meet = {"kick"}},

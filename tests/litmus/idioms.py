@@ -320,42 +320,6 @@ def posted_work(c):
                 lambda r, m: m["word"].work or m["queue"] != 2 or m["word"].refs != 1)
 
 
-def handed_over(c):
-    """Who leaves with packets standing posts the node to the seat that brought them, which is told in a packet; there they are found,
-    with all that was done inside."""
-    def work(bits):
-        yield from conv_backlog_drain(c)
-        yield from use("state")
-
-    def leaves():
-        yield from use("state")
-        chain = yield load("backlog", c("conv_work_goes_to", "node.backlog", "load"))
-        if not chain:
-            raise Bad("who set the bit had pushed before")
-        yield read(chain[0])
-        w = yield update("word", lambda w: w._replace(inside=False, refs=w.refs - 1) if w.posted else
-                         w._replace(inside=False, posted=True), c("conv_leave_standing", "node.word", "cas"))
-        if not w.posted:
-            yield from conv_inbox_push(c, "a")
-
-    def brings():
-        yield from conv_backlog_push(c, "packet1")
-        if (yield from conv_enter_or(c, frozenset(["packet"]))):
-            yield from conv_work_round(c, work)
-            yield from conv_backlog_drain(c)
-            yield from use("state")
-            yield from conv_leave(c, work)
-        else:
-            yield from node_unref(c)
-        node = yield update("inbox", lambda i: "", c("conv_run_inbox", "seat.inbox", "exchange"))
-        if node:
-            yield update("word", lambda w: w._replace(posted=False), c("conv_run_inbox", "node.word", "and"))
-            yield from conv_enter_standing(c, work)
-    return Test([leaves, brings], {"word": Word(refs=3, inside=True, work=frozenset(["packet"])), "state": 0, "inbox": "", "nexta": "?",
-                                   "backlog": ("packet0",), "packet0": 1, "packet1": 0}, ("state", "packet0", "packet1"),
-                lambda r, m: work_stands(m) or (not m["inbox"] and (m["backlog"] or m["packet0"] != 2 or m["packet1"] != 2)))
-
-
 # ---- timers: lib/conv/timer.c ----
 
 NONE, UNARMED = "none", "unarmed"
@@ -918,7 +882,7 @@ def gen_asked(c):
     return [Test([asks(by), gen_kicked], {"asked": False, "due": 0}, ("due",), None) for by in ("gen_ask", "gen_sweep")]
 
 
-IDIOMS = [enter_and_leave, last_owner, last_of_two, bits_left, backlog_one, backlog_two, kick_list, left_standing, inbox, posted_work, handed_over,
+IDIOMS = [enter_and_leave, last_owner, last_of_two, bits_left, backlog_one, backlog_two, kick_list, left_standing, inbox, posted_work,
           timer_earlier, timer_posted, timer_let_go, timer_owner, timer_stopped, publish, found_dead, stale_handle, chain_writers, chain_links, spare_buckets,
           listener_opens, listener_closes, listener_freed, worker_up, seat_hands, worker_sleeps, reclaimer_sleeps, seat_wakes, queue_token, ip_gen, router,
           neighbour_address, neighbour_word, gen_gone, gen_asked]

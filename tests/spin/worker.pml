@@ -153,13 +153,9 @@ leave:	atomic { /* conv_leave; how many rounds it does is left open */
 		:: C.work != 0 -> GO round
 		:: C.work != 0 -> C.inside = 0; in = 0; /* conv_leave_standing */
 			if :: C.queue != NIL || !HAS(STANDING) -> assert(C.refs > 1 || !HAS(STANDING)); goto drop_ref
-			:: C.queue == NIL && HAS(STANDING) -> C.queue = me; goto done
-			:: C.work & PACKET && C.posted -> goto drop_ref
-			:: C.work & PACKET && !C.posted && HAS(STANDING) -> C.posted = 1; goto hand
-			fi
+			:: else -> C.queue = me; goto done fi
 		fi
 	}
-hand:	atomic { assert(C.box == NIL); C.box = 1 - me; goto done } /* conv_inbox_push, to who brought it */
 
 inboxed: atomic { C.posted = 0; boxed = 1 } /* conv_run_inbox */
 	atomic { /* conv_timer_posted */

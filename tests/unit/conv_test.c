@@ -351,40 +351,6 @@ test_leaving_has_a_budget(void **state)
 	toy_die(w, t);
 }
 
-static void
-another_comes(struct worker *w, struct toy *t, struct rte_mbuf *m)
-{
-	(void)t;
-	if (w->id == 0 && pkt_of(m)->tcp.seq < 20)
-		toy_input_one(&net.w[1], 1, pkt_of(m)->tcp.seq + 1);
-}
-
-/** Who brings more packets than the one inside has done with by the time that he may leave goes on himself, in the same order. */
-static void
-test_work_goes_to_who_brought_it(void **state)
-{
-	struct toy *t = toy_born(&net.w[0], 1);
-	struct conv_counters c;
-	unsigned first = 0, n = 0;
-
-	(void)state;
-	on_input = another_comes;
-	toy_input_one(&net.w[0], 1, 0);
-	conv_stats(ct, &c);
-	assert_int_equal(c.leave_budget, 1);
-	first = toy_count(EV_PACKET);
-	assert_true(first >= 2 && first < 20);
-	toy_turn(0);
-	assert_int_equal(toy_count(EV_PACKET), first + 1);
-	for (unsigned i = 0; i < nlog; i++) {
-		if (logbook[i].ev != EV_PACKET)
-			continue;
-		assert_int_equal(logbook[i].worker, n < first ? 0 : 1);
-		assert_int_equal(logbook[i].serial, n++);
-	}
-	toy_die(&net.w[1], t);
-}
-
 static struct toy *other;
 
 static void
@@ -509,7 +475,6 @@ main(void)
 		T(test_backlog_of_the_dead),
 		T(test_replace),
 		T(test_leaving_has_a_budget),
-		T(test_work_goes_to_who_brought_it),
 		T(test_kick_from_inside),
 		T(test_hangup_from_control),
 		T(test_handle_outlives_death),
