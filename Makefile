@@ -114,7 +114,7 @@ tsan:
 # meson builds what these suites need, no more.
 asan:
 	@scripts/deps.sh build
-	@[ -d build-asan ] || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@[ -d build-asan ] || meson setup build-asan -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@TIMEOUTS=5 ASAN_OPTIONS=detect_leaks=0 scripts/test.sh $(abspath build-asan) unit wire sim torture
 
 interleave: build

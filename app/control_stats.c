@@ -141,6 +141,7 @@ control_cmd_stats(struct control *ctl, const json_t *req, struct control_json *o
 	control_json_object(out, "spread");
 	control_json_u64(out, "pushed", st.spread_pushed);
 	control_json_u64(out, "full", st.spread_full);
+	control_json_u64(out, "kept", st.spread_kept);
 	control_json_object_end(out);
 	control_json_object(out, "mbufs");
 	control_json_u64(out, "size", stack_mempool(s)->size);

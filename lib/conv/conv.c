@@ -416,6 +416,12 @@ conv_slots(const struct conv_table *ct)
 	return ct->slots;
 }
 
+uint64_t
+conv_met(const struct worker *w)
+{
+	return w->seat->c.backlog_pushes + w->seat->c.backlog_drained;
+}
+
 void
 conv_stats(const struct conv_table *ct, struct conv_counters *ret)
 {

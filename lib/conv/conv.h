@@ -252,6 +252,8 @@ struct conv_counters {
 };
 /** Counters summed over seats. Any thread. */
 void conv_stats(const struct conv_table *ct, struct conv_counters *ret);
+/** Packets with which the seat w->seat has met another one in a conversation: left to who was inside, or left to it. Its worker. */
+uint64_t conv_met(const struct worker *w);
 /** Nodes of a kind that are allocated now (living or waiting for a grace period). */
 uint32_t conv_live(const struct conv_table *ct, enum node_kind kind);
 uint32_t conv_limit(const struct conv_table *ct, enum node_kind kind);

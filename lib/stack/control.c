@@ -285,6 +285,7 @@ stack_sum(struct stack *s, struct stack_stats *ret)
 			sum[j] += add[j];
 		ret->spread_pushed += s->seats[i].spread_pushed;
 		ret->spread_full += s->seats[i].spread_full;
+		ret->spread_kept += s->seats[i].spread_kept;
 	}
 }
 

@@ -169,7 +169,7 @@ struct stack_stats {
 	uint64_t
 		stuck_us; /* for how long a worker has been in its turn, if that is a stall; else 0 ... */
 	unsigned stuck_worker; /* ... and which */
-	uint64_t spread_pushed, spread_full;
+	uint64_t spread_pushed, spread_full, spread_kept;
 };
 void stack_stats(struct stack *s, struct stack_stats *ret);
 /** Counters of one seat; a copy. */

@@ -14,6 +14,20 @@
 #define STACK_STALL_US     500000 /* a grace period, or a turn, that takes longer raises the alarm */
 #define STACK_TICK_US      100000
 
+/** Spread packet: a conversation that fills bursts, in which seats meet. */
+struct stack_elephant {
+	enum {
+		ELEPHANT_NONE, /* packets are dealt */
+		ELEPHANT_AWAITED, /* nothing is polled until the others are done with theirs */
+		ELEPHANT_KEPT
+	} state;
+	uint32_t hash;
+	uint64_t met; /* conv_met, when last looked at */
+	uint64_t until_us; /* before which the state does not change by itself */
+	uint64_t late_us; /* awaited: no longer than this */
+	uint64_t deal_us; /* how long it is to be dealt after somebody was met; 0: nobody was */
+};
+
 /**
  * All that changes hands as a whole. `owner` is written by the owner alone, who gives the seat away with it
  * (release) and touches nothing of it afterwards; the next one finds itself named there (acquire).
@@ -21,7 +35,8 @@
 struct stack_seat {
 	struct worker w;
 	unsigned next; /* spread packet: whose turn it is */
-	uint64_t spread_pushed, spread_full;
+	struct stack_elephant elephant;
+	uint64_t spread_pushed, spread_full, spread_kept;
 	/* What others read. */
 	struct stack *s __rte_cache_aligned;
 	struct rte_ring *ring; /* packets that others polled for this seat; many producers */
@@ -82,6 +97,9 @@ stack_control_worker(struct stack *s)
 }
 
 /* spread.c */
+/** Is the seat to poll nothing in this turn? */
+bool stack_spread_waits(struct stack_seat *seat);
+/** Deal packets that were polled, and process what is for this seat. */
 void stack_input(struct stack_seat *seat, struct rte_mbuf **m, unsigned n);
 
 /* seat.c */

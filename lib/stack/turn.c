@@ -62,7 +62,7 @@ stack_turn_seat(struct stack *s, unsigned number)
 
 	w->now_us = s->conf.io.now_us(s->conf.io.arg);
 	w->now_ms = (uint32_t)(w->now_us / 1000);
-	for (unsigned ifc = 0; ifc < s->nifcs; ifc++)
+	for (unsigned ifc = 0; ifc < s->nifcs && !stack_spread_waits(seat); ifc++)
 		n += stack_poll_ifc(seat, ifc);
 	n += stack_poll_ring(seat);
 	n += conv_turn(w);

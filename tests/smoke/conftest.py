@@ -14,6 +14,10 @@ WAYS = [(device, spread, workers)
         for device in ("tap", "af_packet") for spread in ("auto", "packet") for workers in (1, 4)]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: looks at times or shares, so it has the machine to itself")
+
+
 def pytest_collection_modifyitems(items):
     """Real programs that hang must not hang the suite; without root nothing here can run."""
     if os.geteuid() != 0 or shutil.which("ip") is None:

@@ -198,6 +198,7 @@ def latency(lab, during):
     return said, result
 
 
+@pytest.mark.alone
 def test_a_hundred_thousand_conversations(make):
     """By pages while traffic runs: each in time, all survivors met once, echo undisturbed; and all hung up after."""
     lab = make(config={"workers": {"count": 2, "spread": "packet"}, "eal": {"memory_mb": 512},

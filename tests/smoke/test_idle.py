@@ -9,6 +9,7 @@ import pytest
 
 from lab import US
 
+pytestmark = pytest.mark.alone
 SECONDS = 2.0
 WORKERS = 4
 TICK = os.sysconf("SC_CLK_TCK")

@@ -15,6 +15,7 @@ import pytest
 import lab as labs
 from lab import BUILD, CLIENT, HERE, Lab, Namespace
 
+pytestmark = pytest.mark.alone
 RUNS = int(os.environ.get("LINUX_RUNS", "0"))
 PATIENCE = 600
 THERE = {"convd": {"v4": "10.77.0.2", "v6": "fd77::2"}, "linux": {"v4": "10.77.0.3", "v6": "fd77::3"}}

@@ -11,6 +11,7 @@ import pytest
 
 from lab import CLIENT, US
 
+pytestmark = pytest.mark.alone
 WORKERS = 4
 COUNT = int(os.environ.get("SPRAY_COUNT", "0"))
 IN_A_ROW, AT_ONCE = (COUNT, 200) if COUNT > 0 else (200, 50)

@@ -11,6 +11,7 @@ import pytest
 from lab import until
 from test_workers import Steady
 
+pytestmark = pytest.mark.alone
 WORKERS = 4
 HELD = 2  # the worker
 SECONDS = 3.0

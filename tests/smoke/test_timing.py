@@ -14,6 +14,7 @@ import lab as labs
 from lab import HERE
 
 pytest.importorskip("scapy.all")
+pytestmark = pytest.mark.alone
 LATE = 0.25  # seconds that a loaded machine may be late
 RTO_MIN = 0.2
 
@@ -72,10 +73,10 @@ def test_ack_is_delayed_but_not_for_long(heard):
 
 
 def test_second_full_segment_is_acknowledged_at_once(heard):
-    """RFC 5681 section 4.2: at least every second full segment."""
+    """RFC 5681 section 4.2: at least every second full segment; at once also what is out of order, or old."""
     at, length, _ = heard["full"][-1]
     assert length == 0 and at < 0.04 + LATE
-    assert len(heard["full"]) <= 2
+    assert len(heard["full"]) <= 3  # one for each that was sent, should workers take them the other way round
 
 
 def test_closed_window_is_probed_with_backoff(heard):

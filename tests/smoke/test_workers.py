@@ -15,6 +15,7 @@ import pytest
 
 from lab import BASE, CONVCTL, DEVICE, HERE, PATIENCE, US, until
 
+pytestmark = pytest.mark.alone
 MOST = 6
 CHANGES = int(os.environ.get("WORKERS_CHANGES", "20"))
 TALKERS = 60 if CHANGES <= 20 else 500

@@ -4,6 +4,7 @@
  * Seats and who serves them: dealing, changing hands between turns and not before, sleeping and being woken; and what
  * becomes of packets for one that nobody serves.
  */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ struct port {
 	unsigned polled[SEATS]; /* how often each queue was */
 	uint64_t now_us;
 	unsigned woken[SEATS];
-	struct test_frame frame;
+	struct test_frame frame, frame2;
+	unsigned other; /* one of so many frames is frame2 */
 };
 
 static uint16_t
@@ -36,7 +38,10 @@ port_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n
 	(void)ifc;
 	p->polled[queue]++;
 	for (; queue == 0 && i < n && p->left > 0; i++, p->left--) {
-		m[i] = test_mbuf(stack_mempool(p->s), p->frame.b, p->frame.len);
+		const struct test_frame *f =
+			p->other != 0 && i % p->other == p->other / 2 ? &p->frame2 : &p->frame;
+
+		m[i] = test_mbuf(stack_mempool(p->s), f->b, f->len);
 		assert_non_null(m[i]);
 	}
 	return i;
@@ -100,6 +105,8 @@ port_open(
 	assert_int_equal(stack_control_join(p->s), 0);
 	test_frame_udp(
 		&p->frame, test_addr("10.77.0.9"), test_addr("10.77.0.2"), 5000, 5001, "x", 1);
+	test_frame_udp(
+		&p->frame2, test_addr("10.77.0.9"), test_addr("10.77.0.2"), 5002, 5001, "x", 1);
 }
 
 static void
@@ -362,11 +369,204 @@ test_ring_full(void **state)
 	port_close(&p);
 }
 
+/* ---- spread packet: the elephant ---- */
+
+/** While seat `inside` is inside a conversation, the other one has some turns, a burst in each if it polls. */
+static struct {
+	struct port *p;
+	unsigned inside, turns;
+} meeting;
+
+static void
+meet_recv(struct worker *w, struct conv *c, struct rte_mbuf *m)
+{
+	struct port *p = meeting.p;
+
+	(void)c;
+	rte_pktmbuf_free(m);
+	if (p == NULL || w->id != meeting.inside)
+		return;
+	meeting.p = NULL;
+	for (unsigned i = 0; i < meeting.turns; i++, p->now_us += 10) {
+		p->left = meeting.inside == 1 ? 32 : 0;
+		stack_turn(p->s, 1 - meeting.inside);
+	}
+}
+
+static const struct service meet = {.name = "meet", .udp = true, .take = meet_recv};
+
+static void
+elephant_open(struct port *p)
+{
+	struct listener_conf conf = {.name = "meet",
+		.proto = IPPROTO_UDP,
+		.port_lo = 5001,
+		.port_hi = 5001,
+		.service = &meet};
+	struct listener *l;
+
+	port_open(p, STACK_SPREAD_PACKET, 2, 2, 1);
+	assert_int_equal(stack_service_add(p->s, &meet), 0);
+	assert_int_equal(stack_listen(p->s, &conf, &l), 0);
+}
+
+static void
+elephant_close(struct port *p)
+{
+	meeting.p = NULL;
+	port_close(p);
+}
+
+/** Bursts of n frames each come, every 10 us, and are processed by all. */
+static void
+elephant_bursts(struct port *p, unsigned bursts, unsigned n)
+{
+	for (; bursts > 0; bursts--) {
+		p->left = n;
+		for (; p->left > 0; p->now_us += 10) {
+			stack_turn(p->s, 0);
+			stack_turn(p->s, 1);
+		}
+	}
+}
+
+/** @return packets that were kept so far; all of them were delivered. */
+static uint64_t
+elephant_kept(struct port *p)
+{
+	struct stack_stats st;
+
+	stack_stats(p->s, &st);
+	assert_int_equal(st.missing, 0);
+	assert_int_equal(st.sum.received, st.sum.delivered);
+	assert_int_equal(2 * st.spread_pushed, st.sum.received - st.spread_kept);
+	return st.spread_kept;
+}
+
+static void
+elephant_meet(struct port *p, unsigned inside, unsigned turns)
+{
+	meeting.p = p;
+	meeting.inside = inside;
+	meeting.turns = turns;
+}
+
+/** Two long bursts, and the seats meet in the first: then seat 0 waits. What was dealt of the second is in the ring of seat 1. */
+static void
+elephant_show(struct port *p)
+{
+	elephant_meet(p, 0, 1);
+	p->left = 32;
+	stack_turn(p->s, 0);
+	meeting.p = NULL;
+	p->left = 32;
+	stack_turn(p->s, 0);
+	assert_int_equal(p->left, 0);
+}
+
+/* A conversation in which seats meet while its packets fill bursts is kept by who polls it, once the others had time to be done with it. */
+static void
+test_elephant(void **state)
+{
+	unsigned polled;
+	struct port p;
+
+	(void)state;
+	elephant_open(&p);
+	elephant_bursts(&p, 8, 32);
+	assert_int_equal(elephant_kept(&p), 0);
+	elephant_show(&p);
+	stack_turn(p.s, 1);
+	assert_int_equal(elephant_kept(&p), 0);
+	polled = p.polled[0];
+	stack_turn(p.s, 0);
+	assert_int_equal(p.polled[0], polled);
+	p.now_us += 20;
+	elephant_bursts(&p, 10, 32);
+	assert_int_equal(elephant_kept(&p), 320);
+	/* Its short bursts, too, but what comes of others is dealt. */
+	elephant_bursts(&p, 10, 4);
+	assert_int_equal(elephant_kept(&p), 360);
+	p.other = 2;
+	elephant_bursts(&p, 10, 4);
+	assert_int_equal(elephant_kept(&p), 360);
+	p.other = 0;
+	/* It ends when long bursts no longer come. */
+	p.now_us += 10000;
+	elephant_bursts(&p, 10, 4);
+	assert_int_equal(elephant_kept(&p), 360);
+	elephant_close(&p);
+}
+
+/* Short bursts, and conversations that take turns, are dealt though seats meet in them. */
+static void
+test_no_elephant(void **state)
+{
+	struct port p;
+
+	(void)state;
+	elephant_open(&p);
+	elephant_meet(&p, 0, 1);
+	elephant_bursts(&p, 100, 15);
+	elephant_meet(&p, 0, 1);
+	p.other = 2;
+	elephant_bursts(&p, 100, 30);
+	assert_int_equal(elephant_kept(&p), 0);
+	elephant_close(&p);
+}
+
+/* A seat that does not get on with what was dealt to it is not waited for long, nor soon again. */
+static void
+test_elephant_in_vain(void **state)
+{
+	struct port p;
+
+	(void)state;
+	elephant_open(&p);
+	for (unsigned i = 0; i < 3; i++) {
+		elephant_show(&p);
+		p.left = 32;
+		p.now_us += 199;
+		stack_turn(p.s, 0);
+		assert_int_equal(p.left, 32);
+		p.now_us++;
+		stack_turn(p.s, 0);
+		assert_int_equal(p.left, 0);
+		/* It shows again 1 us too early. */
+		p.now_us += (10000 << i) - 11;
+		elephant_show(&p);
+		stack_turn(p.s, 1);
+		assert_int_equal(elephant_kept(&p), 0);
+		p.now_us++;
+	}
+	elephant_close(&p);
+}
+
+/* Somebody stays inside with what was dealt to him: he gets one burst too much. */
+static void
+test_elephant_has_somebody_inside(void **state)
+{
+	struct port p;
+
+	(void)state;
+	elephant_open(&p);
+	elephant_show(&p);
+	elephant_meet(&p, 1, 12);
+	for (unsigned i = 0; i < 20; i++)
+		stack_turn(p.s, 1);
+	assert_int_equal(elephant_kept(&p), 32);
+	elephant_close(&p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_full),
+		cmocka_unit_test(test_elephant),
+		cmocka_unit_test(test_no_elephant),
+		cmocka_unit_test(test_elephant_in_vain),
+		cmocka_unit_test(test_elephant_has_somebody_inside),
 		cmocka_unit_test(test_deal),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_ring_moves),
