@@ -243,7 +243,8 @@ def spread(values, form="{:.0f}"):
 
 def row(figure, ours, theirs, value, line, how="", at_least=True, form="{:.0f}"):
     """One figure of the result: ours and the reference's values, what is judged, and the line it is judged by (None: it is only
-    shown)."""
+    shown). The value is judged as it is printed."""
+    value = None if value is None else round(value, 2)
     if line is None:
         verdict = "-"
     else:

@@ -8,7 +8,7 @@ from host import CLIENT, EAL, SERVER, memory, path, ratio, row, run_json, say
 from part_code import core_to_core, cost
 
 RUN_MS = 300
-TWO_RUNS = 5  # pairs of them at least
+TWO_RUNS = 9  # pairs of them at least
 FEW, MANY = 256, 1 << 18  # conversations of two workers
 SWEEP = [1 << n for n in range(8, 21, 2)]
 SWEEP_RUN = ("524288", "5")  # packets, runs

@@ -36,15 +36,17 @@
 #include "program.h"
 #include "ring.h"
 
-#define MAX       GEN_QUEUES /* workers */
-#define TRIES     6 /* of a run in which somebody else had the CPU */
-#define SHARE     0.98
-#define WARM_MS   50
-#define REST_MS   20 /* for what is under way at the end */
-#define SPARE     4096
-#define SPIN_MS   20
-#define SPIN_LOOP 1000
-#define OPEN_S    60 /* by then every conversation is there */
+#define MAX        GEN_QUEUES /* workers */
+#define TRIES      6 /* of a run in which somebody else had the CPU */
+#define SHARE      0.98
+#define WARM_MS    50
+#define REST_MS    20 /* for what is under way at the end */
+#define SPARE      4096
+#define SPIN_MS    20
+#define SPIN_LOOP  1000
+#define NAP_NS     50000
+#define IDLE_SLEEP 1024
+#define OPEN_S     60 /* by then every conversation is there */
 
 struct run;
 
@@ -53,7 +55,9 @@ struct turner {
 	struct run *run;
 	unsigned number;
 	uint64_t packets, tsc, made; /* in the time that counts */
-	double share; /* of its CPU */
+	unsigned idle; /* turns without work, in a row */
+	uint64_t slept; /* TSC */
+	double share; /* of its CPU, what it slept included */
 	uint64_t cycles; /* of the generator */
 };
 
@@ -89,6 +93,28 @@ cpu_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/** A turn; without work for long it sleeps as convd's workers do, whose devices wake nobody. */
+static void
+turner_turn(struct turner *t)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+	uint64_t start;
+
+	t->idle = stack_turn(t->run->s, t->number) > 0 ? 0 : t->idle + 1;
+	if (t->idle == 0)
+		return;
+	if (t->idle < IDLE_SLEEP) {
+		rte_pause();
+		return;
+	}
+	start = rte_rdtsc();
+	if (stack_worker_doze(t->run->s, t->number, 1) == 0)
+		return;
+	(void)nanosleep(&nap, NULL);
+	stack_worker_woke(t->run->s, t->number);
+	t->slept += rte_rdtsc() - start;
+}
+
 /** Worker 0 says when it counts, once every conversation is there. */
 static void
 run_schedule(struct run *r, uint64_t ms)
@@ -110,17 +136,17 @@ turner_count(struct turner *t)
 	struct run *r = t->run;
 	struct gen_queue *q = &r->gen.q[t->number];
 	uint64_t end = atomic_load(&r->end), start, packets = gen_back(&r->gen, t->number);
-	uint64_t cycles = q->cycles;
+	uint64_t cycles = q->cycles, slept = t->slept;
 	double cpu = cpu_s();
 
 	start = rte_rdtsc();
 	while (rte_rdtsc() < end)
-		if (stack_turn(r->s, t->number) == 0)
-			rte_pause();
+		turner_turn(t);
 	t->tsc = rte_rdtsc() - start;
 	t->packets = gen_back(&r->gen, t->number) - packets;
 	t->cycles = q->cycles - cycles;
-	t->share = (cpu_s() - cpu) / ((double)t->tsc / (double)rte_get_tsc_hz());
+	t->share = (cpu_s() - cpu) /
+		((double)(t->tsc - (t->slept - slept)) / (double)rte_get_tsc_hz());
 }
 
 /** What is under way comes to its end. */
@@ -133,8 +159,7 @@ turner_rest(struct turner *t)
 	atomic_store(&r->gen.quiet, true);
 	atomic_fetch_add(&r->done, 1);
 	while (rte_rdtsc() < end || atomic_load(&r->done) < r->workers)
-		if (stack_turn(r->s, t->number) == 0)
-			rte_pause();
+		turner_turn(t);
 }
 
 static int
@@ -152,8 +177,7 @@ turner_main(void *arg)
 		must(rte_rdtsc() < late, "opening the conversations");
 		if (start == 0 && t->number == 0)
 			run_schedule(r, run_ms);
-		if (stack_turn(r->s, t->number) == 0)
-			rte_pause();
+		turner_turn(t);
 	}
 	turner_count(t);
 	turner_rest(t);
