@@ -135,6 +135,20 @@ conv_seat_number(const struct seat *s)
 
 /* ---- birth and death ---- */
 
+/** Fetch the node that is taken from the slab after the next one, if the thread's cache has it. */
+static inline void
+slab_prefetch(const struct slab *s)
+{
+	const struct rte_mempool_cache *cache = rte_mempool_default_cache(s->mp, rte_lcore_id());
+	const uint8_t *at;
+
+	if (cache == NULL || cache->len < 2)
+		return;
+	at = cache->objs[cache->len - 2];
+	for (uint32_t line = 0; line < s->ops.size; line += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(at + line, 1);
+}
+
 /*
  * A node that is not in the table is DEAD: before it is published, and after it has left. It is made alive just before
  * the insert, as look-ups may find it at once; and LISTED just after it, so that who goes through
@@ -154,6 +168,7 @@ conv_alloc(struct worker *w, enum node_kind kind, const struct key *k, uint32_t 
 		w->seat->c.refused[kind]++;
 		return NULL;
 	}
+	slab_prefetch(s);
 	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	assert(node_refs(word) == 0);
 	w->seat->c.born[kind]++;
@@ -250,18 +265,23 @@ conv_die(struct worker *w, struct conv_node *cn)
 	conv_mark_dead(w, cn);
 }
 
-/** A batch whose grace period is over: key slots and nodes may be used again. */
+/**
+ * A batch whose grace period is over: key slots and nodes may be used again. Nobody has touched them for a while, so each is
+ * fetched in advance, by way of one that was retired a little later.
+ */
 static void
 conv_reclaimed(struct worker *w, const struct reclaim_batch *b)
 {
 	struct conv_table *ct = w->convs;
-	uint32_t id = b->head;
+	uint32_t id = b->head, count[NODE_KINDS] = {0};
 
 	while (id != NODE_ID_NONE) {
 		struct conv_node *cn = conv_node_at(ct, id);
-		struct slab *s = &ct->slab[conv_kind(cn)];
+		uint32_t ahead = atomic_load_explicit(&cn->post_next, memory_order_relaxed);
 		uint64_t gen;
 
+		if (ahead != NODE_ID_NONE)
+			conv_head_prefetch(conv_node_at(ct, ahead));
 		id = cn->kick_next;
 		POINT("reclaim", &cn->n.word);
 		ipht_free_slot(ct->ipht, cn->position);
@@ -270,9 +290,13 @@ conv_reclaimed(struct worker *w, const struct reclaim_batch *b)
 		/* 0 is no generation: a zeroed handle names nothing. */
 		atomic_store_explicit(
 			&cn->n.word, gen == 0 ? NODE_GEN_ONE : gen, memory_order_relaxed);
-		rte_mempool_put(s->mp, cn);
-		atomic_fetch_sub_explicit(&s->live, 1, memory_order_relaxed);
+		rte_mempool_put(ct->slab[conv_kind(cn)].mp, cn);
+		count[conv_kind(cn)]++;
 	}
+	for (unsigned k = 0; k < NODE_KINDS; k++)
+		if (count[k] > 0)
+			atomic_fetch_sub_explicit(
+				&ct->slab[k].live, count[k], memory_order_relaxed);
 }
 
 /* ---- a worker's turn ---- */

@@ -15,9 +15,11 @@
 #include "listener.h"
 #include "proto.h"
 
-#define WHEEL_BITS   8
-#define WHEEL_SLOTS  (1u << WHEEL_BITS)
-#define WHEEL_LEVELS 4 /* 32 bits of ms */
+#define WHEEL_BITS    8
+#define WHEEL_SLOTS   (1u << WHEEL_BITS)
+#define WHEEL_LEVELS  4 /* 32 bits of ms */
+
+#define RETIRED_AHEAD 4 /* nodes that are fetched while others are given back */
 
 /** Hierarchical timing wheel (Varghese, Lauck 1987), of node ids; its seat's thread only. */
 struct wheel {
@@ -32,6 +34,8 @@ struct seat { /* NOLINT(clang-analyzer-optin.performance.Padding): the inbox has
 	uint32_t number;
 	uint32_t kick_head, kick_tail; /* ids; nodes with QUEUED, one reference each */
 	struct reclaim_batch retired; /* not yet handed to the reclaimer */
+	uint32_t retired_ago
+		[RETIRED_AHEAD]; /* the last ones of these; each names the one so far before it in post_next */
 	uint64_t fences, fences_passed;
 	struct conv_counters c;
 	struct wheel wheel;
@@ -78,6 +82,14 @@ conv_node_at(const struct conv_table *ct, uint32_t id)
 	return (struct conv_node *)(s->base + (size_t)slot * s->stride);
 }
 
+/** Fetch what all nodes have, to be written to. */
+static inline void
+conv_head_prefetch(const struct conv_node *cn)
+{
+	__builtin_prefetch(cn, 1);
+	__builtin_prefetch((const uint8_t *)cn + RTE_CACHE_LINE_SIZE, 1);
+}
+
 static inline const struct node_ops *
 conv_ops(const struct conv_table *ct, const struct conv_node *cn)
 {
@@ -116,5 +128,6 @@ void conv_retire(struct worker *w, struct conv_node *cn);
 void wheel_init(struct wheel *wh, uint32_t now_ms);
 unsigned conv_run_timers(struct worker *w);
 void conv_timer_posted(struct worker *w, struct conv_node *cn);
+void conv_timer_prefetch(const struct worker *w, const struct conv_node *cn);
 void conv_timer_cancel(struct worker *w, struct conv_node *cn);
 uint32_t wheel_next_ms(const struct wheel *wh, uint32_t most);

@@ -562,6 +562,21 @@ conv_run_inbox(struct worker *w)
 	return n;
 }
 
+/** Put a node, which is in no inbox any more, on the chain of those that wait for a grace period. */
+static void
+conv_retired_push(struct seat *s, struct conv_node *cn, uint64_t now_us)
+{
+	uint32_t *ago = &s->retired_ago[s->retired.n % RETIRED_AHEAD];
+
+	atomic_store_explicit(&cn->post_next, s->retired.n < RETIRED_AHEAD ? NODE_ID_NONE : *ago,
+		memory_order_relaxed);
+	*ago = cn->n.id;
+	cn->kick_next = s->retired.head;
+	s->retired.head = cn->n.id;
+	if (s->retired.n++ == 0)
+		s->retired.born_us = now_us;
+}
+
 /** The last reference has gone: give back what it holds and queue it for the reclaimer. */
 void
 conv_retire(struct worker *w, struct conv_node *cn)
@@ -575,10 +590,7 @@ conv_retire(struct worker *w, struct conv_node *cn)
 	if (ops->retire != NULL)
 		ops->retire(w, cn);
 	s->c.retired[conv_kind(cn)]++;
-	cn->kick_next = s->retired.head;
-	s->retired.head = cn->n.id;
-	if (s->retired.n++ == 0)
-		s->retired.born_us = w->now_us;
+	conv_retired_push(s, cn, w->now_us);
 }
 
 void

@@ -22,6 +22,7 @@ struct group {
 struct burst {
 	struct rte_mbuf **m;
 	unsigned ngroups;
+	unsigned passing; /* packets for nodes that are no conversations */
 	struct group group[WORKER_BURST];
 	uint8_t next
 		[WORKER_BURST]; /* of a packet: that of its group which came after it, or GROUP_END */
@@ -48,19 +49,23 @@ group_of(struct burst *b, struct conv_node *cn, uint8_t packet)
 }
 
 /*
- * A node's head was fetched by the look-up. Of a conversation more will be needed, and written to, once it is entered; what it is
- * shows in where it lies, long before it can be read.
+ * A node's head was fetched by the look-up. More will be needed, and written to, once it is entered: of a conversation the lines that
+ * packets of its kind need, of others the second one. What it is shows in where it lies, long before it can be read.
+ * @return is it a conversation?
  */
-static inline void
+static inline bool
 node_prefetch(const struct slab *convs, const struct conv_node *cn, uint32_t lines)
 {
 	const uint8_t *at = (const uint8_t *)cn;
 
-	if ((size_t)(at - convs->base) >= (size_t)convs->capacity * convs->stride)
-		return;
+	if ((size_t)(at - convs->base) >= (size_t)convs->capacity * convs->stride) {
+		__builtin_prefetch(at + RTE_CACHE_LINE_SIZE, 1);
+		return false;
+	}
 	for (unsigned i = 1; i <= CONV_LINES_MAX; i++)
 		if ((lines >> i & 1) != 0)
 			__builtin_prefetch(at + (size_t)i * RTE_CACHE_LINE_SIZE, 1);
+	return true;
 }
 
 static void
@@ -150,6 +155,7 @@ conv_group(const struct conv_table *ct, struct burst *b, struct node *const *nod
 	unsigned nmissed = 0;
 
 	b->ngroups = 0;
+	b->passing = 0;
 	memset(b->slot, 0, sizeof(b->slot));
 	for (unsigned i = 0; i < n; i++) {
 		struct conv_node *cn = (struct conv_node *)nodes[i];
@@ -159,13 +165,26 @@ conv_group(const struct conv_table *ct, struct burst *b, struct node *const *nod
 			missed[nmissed++] = b->m[i];
 			continue;
 		}
-		node_prefetch(&ct->slab[NODE_CONV], cn, ct->lines[pkt_of(b->m[i])->kind]);
+		b->passing +=
+			!node_prefetch(&ct->slab[NODE_CONV], cn, ct->lines[pkt_of(b->m[i])->kind]);
 		g = group_of(b, cn, (uint8_t)i);
 		b->next[g->last] = (uint8_t)i;
 		b->next[i] = GROUP_END;
 		g->last = (uint8_t)i;
 	}
 	return nmissed;
+}
+
+/**
+ * Half-open calls and connections in TIME-WAIT die of a packet, for the most part, and leave the wheel: their neighbours there are
+ * fetched, which nobody may have touched for long.
+ */
+static void
+conv_prefetch_timers(const struct worker *w, const struct burst *b)
+{
+	for (unsigned i = 0; i < b->ngroups; i++)
+		if (conv_kind(b->group[i].cn) != NODE_CONV)
+			conv_timer_prefetch(w, b->group[i].cn);
 }
 
 static void
@@ -187,6 +206,8 @@ conv_input_some(struct worker *w, struct rte_mbuf **m, unsigned n)
 	ipht_look_burst(w->convs->ipht, keys, hashes, n, nodes);
 	b.m = m;
 	nmissed = conv_group(w->convs, &b, nodes, n, missed);
+	if (b.passing > 0)
+		conv_prefetch_timers(w, &b);
 	for (i = 0; i < b.ngroups; i++)
 		conv_input_group(w, b.group[i].cn, &b, b.group[i].first);
 	/* One by one: an earlier one may make the node that a later one belongs to. */

@@ -28,7 +28,7 @@
  * Between two grace periods. Each costs the readers two calls of the kernel (to wake us, and, if we wait for them, to go on), and
  * a switch where they share our core: at 14,000 a second, as batches came one by one, that was a third of a worker's time.
  */
-#define PACE_US 500
+#define PACE_US 2000
 
 struct urcu_seat {
 	struct rte_ring *in, *out; /* of struct reclaim_batch, single producer and consumer */

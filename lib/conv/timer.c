@@ -81,6 +81,22 @@ timer_owner(const struct conv_node *cn)
 	return atomic_load_explicit(&cn->owner, memory_order_relaxed) & ~CONV_TIMER_BUSY;
 }
 
+/** Fetch what taking a node out of the own seat's wheel writes to. Not inside: an armed node of this seat is moved by nobody else. */
+void
+conv_timer_prefetch(const struct worker *w, const struct conv_node *cn)
+{
+	const struct conv_timer *t = &cn->timer;
+
+	/* Acquire: an armed timer's owner and links are seen with it. */
+	if (atomic_load_explicit(&t->deadline, memory_order_acquire) == CONV_TIMER_UNARMED ||
+		timer_owner(cn) != w->seat->number)
+		return;
+	if (t->prev != NODE_ID_NONE)
+		__builtin_prefetch(&conv_node_at(w->convs, t->prev)->timer, 1);
+	if (t->next != NODE_ID_NONE)
+		__builtin_prefetch(&conv_node_at(w->convs, t->next)->timer, 1);
+}
+
 /** Times that would be mistaken for the two states are put off by up to 2 ms, once in 49 days. */
 static uint32_t
 timer_encode(uint32_t at_ms)
