@@ -119,7 +119,7 @@ conv_input_one(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
 	const struct key48 *k = &p->key;
-	struct burst b = {.m = &m};
+	struct burst b; /* not cleared: it is large, and this is all of it that is read */
 	struct node *n;
 
 	ipht_look_burst(w->convs->ipht, &k, &p->hash, 1, &n);
@@ -127,6 +127,7 @@ conv_input_one(struct worker *w, struct rte_mbuf *m)
 		conv_miss(w, m);
 		return;
 	}
+	b.m = &m;
 	b.next[0] = GROUP_END;
 	conv_input_group(w, (struct conv_node *)n, &b, 0);
 }

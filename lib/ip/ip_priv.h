@@ -90,8 +90,16 @@ struct ip_ifc_count {
 	_Atomic uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
 
+/* The path that a worker has made last: who opens a conversation has often opened one just now, or is behind the same router. */
+struct ip_last {
+	uint8_t raddr[16], laddr[16], hop[16];
+	uint16_t zone;
+	struct path path; /* gen 0: there is none */
+};
+
 struct ip_worker {
 	struct ip_bucket errors, echoes;
+	struct ip_last last;
 	_Atomic uint64_t stat[IP_STAT_MAX];
 	struct ip_ifc_count ifc[WORKER_IFC_MAX];
 	struct ip_bucket peers[IP_PEERS];

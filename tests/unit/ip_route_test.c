@@ -271,6 +271,37 @@ generation(void **state)
 	assert_true(p.gen != gen);
 }
 
+/* A path that is made like the last one is as good as one that is looked for. */
+static void
+path_again(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
+	struct key k = key("10.77.0.2", "10.77.0.9"), behind = key("10.77.0.2", "8.8.8.8");
+	struct key other = key("192.0.2.2", "192.0.2.9"), not_ours = key("10.77.0.3", "10.77.0.9");
+	struct path first = {0}, p = {.dscp = 5, .ttl = 9}, r = {0}, s = {0}, t = {0}, none = {0};
+
+	assert_int_equal(route("8.0.0.0", 8, "10.77.0.9"), 0);
+	test_net_peer(&net, test_addr("10.77.0.9"), mac);
+	assert_int_equal(ip_path(&net.w[0], &k, &first), 0);
+	assert_int_equal(ip_path(&net.w[0], &k, &p), 0);
+	assert_int_equal(p.dscp, 5);
+	assert_int_equal(p.ttl, 9);
+	p.dscp = p.ttl = 0;
+	assert_memory_equal(&p, &first, sizeof(p));
+	/* What is learned about one is not known of the next. */
+	assert_true(ip_path_mtu(&p, &k, 1000));
+	assert_int_equal(ip_path(&net.w[0], &k, &r), 0);
+	assert_memory_equal(&r, &first, sizeof(r));
+	assert_int_equal(ip_path(&net.w[0], &not_ours, &none), -EADDRNOTAVAIL);
+	assert_int_equal(ip_path(&net.w[0], &behind, &s), 0);
+	assert_memory_equal(&s, &first, sizeof(s));
+	assert_int_equal(ip_path(&net.w[0], &other, &t), 0);
+	assert_int_equal(t.ifc, 1);
+	assert_int_equal(t.mtu, 1400);
+	assert_true(t.neigh != first.neigh);
+	test_net_discard(&net);
+}
+
 static void
 addresses(void **state)
 {
@@ -592,6 +623,7 @@ main(void)
 		T(source_address),
 		T(path_mtu),
 		T(generation),
+		T(path_again),
 		T(addresses),
 		T(interfaces),
 		T(weak_host_model),
