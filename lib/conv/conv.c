@@ -202,21 +202,30 @@ conv_mark_listed(struct conv_node *cn)
 	atomic_fetch_or_explicit(&cn->n.word, NODE_LISTED, memory_order_release);
 }
 
+/** Flip bits of a node that nobody else knows: before it is put into the table, or as that has failed. Relaxed: the insert publishes it,
+ * with release. */
+static void
+conv_flip(struct conv_node *cn, uint64_t bits)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+
+	atomic_store_explicit(&cn->n.word, word ^ bits, memory_order_relaxed);
+}
+
 int
 conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_node **ret_winner)
 {
 	struct node *winner = NULL;
 	int err;
 
-	/* Relaxed: nobody else knows it; the insert that follows publishes it with release. */
 	POINT("pre_table_insert", &cn->n.word);
-	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_relaxed);
+	conv_flip(cn, NODE_DEAD | work);
 	err = ipht_add(w->convs->ipht, &cn->n, ret_winner == NULL ? NULL : &winner);
 	if (err == 0) {
 		conv_mark_listed(cn);
 		return 0;
 	}
-	atomic_fetch_xor_explicit(&cn->n.word, NODE_DEAD | work, memory_order_relaxed);
+	conv_flip(cn, NODE_DEAD | work);
 	if (winner != NULL)
 		*ret_winner = (struct conv_node *)winner;
 	return err;
@@ -243,10 +252,10 @@ conv_replace(struct worker *w, struct conv_node *old, struct conv_node *young, u
 	int err;
 
 	assert(conv_inside(w, old) && !conv_dead(old));
-	atomic_fetch_xor_explicit(&young->n.word, NODE_DEAD | work, memory_order_relaxed);
+	conv_flip(young, NODE_DEAD | work);
 	err = ipht_replace(w->convs->ipht, &old->n, &young->n);
 	if (err != 0) {
-		atomic_fetch_xor_explicit(&young->n.word, NODE_DEAD | work, memory_order_relaxed);
+		conv_flip(young, NODE_DEAD | work);
 		return err;
 	}
 	conv_mark_listed(young);

@@ -426,6 +426,18 @@ def timer_owner(c):
     return Test([arms, cancels], {"word": Word(refs=2, inside=True), "deadline": UNARMED, "owner": 1, "when": 0, "links": 0}, ("links",), None)
 
 
+def timer_peek(c):
+    """Who is not inside looks at the links of a timer that is armed in his own wheel, and at no others."""
+    def arms():
+        yield from timer_arm(c, 2)
+
+    def conv_timer_prefetch():
+        at = yield load("deadline", c("conv_timer_prefetch", "conv_timer.deadline", "load"))
+        if at != UNARMED and (yield load("owner", c("timer_owner", "conv_node.owner", "load"))) == 1:
+            yield read("links")
+    return Test([arms, conv_timer_prefetch], {"deadline": UNARMED, "owner": 1, "when": 0, "links": 0}, ("links",), None)
+
+
 def timer_stopped(c):
     """A timer is stopped: the owner lets go of it when it next looks. Nothing but the value is handed over."""
     def conv_timer_stop():
@@ -468,7 +480,7 @@ def publish(c):
     def conv_publish(by):
         def run():
             yield write("state", 1)
-            yield update("word", lambda w: w._replace(dead=False, work=frozenset(["kick"])), c("conv_publish", "node.word", "xor"))
+            yield store("word", Word(refs=1, listed=False, work=frozenset(["kick"])), c("conv_flip", "node.word", "store"))
             yield store("entry", "node", c(by, "ipht_bucket.entry", "store"))
             yield from listed()
         return run
@@ -530,7 +542,7 @@ def stale_handle(c):
         yield store("word", Word(refs=0, dead=False, listed=False, gen=2), c("conv_reclaimed", "node.word", "store"))
         yield write("state", 2)
         yield store("word", Word(refs=1, dead=True, listed=False, gen=2), c("conv_alloc", "node.word", "store"))
-        yield update("word", lambda w: w._replace(dead=False), c("conv_publish", "node.word", "xor"))
+        yield store("word", Word(refs=1, dead=False, listed=False, gen=2), c("conv_flip", "node.word", "store"))
         yield update("word", lambda w: w._replace(listed=True), c("conv_mark_listed", "node.word", "or"))
 
     def by_handle(gen):
@@ -883,6 +895,6 @@ def gen_asked(c):
 
 
 IDIOMS = [enter_and_leave, last_owner, last_of_two, bits_left, backlog_one, backlog_two, kick_list, left_standing, inbox, posted_work,
-          timer_earlier, timer_posted, timer_let_go, timer_owner, timer_stopped, publish, found_dead, stale_handle, chain_writers, chain_links, spare_buckets,
+          timer_earlier, timer_posted, timer_let_go, timer_owner, timer_peek, timer_stopped, publish, found_dead, stale_handle, chain_writers, chain_links, spare_buckets,
           listener_opens, listener_closes, listener_freed, worker_up, seat_hands, worker_sleeps, reclaimer_sleeps, seat_wakes, queue_token, ip_gen, router,
           neighbour_address, neighbour_word, gen_gone, gen_asked]
