@@ -88,8 +88,7 @@ vectors_sum_to_the_same(void **state)
 				continue;
 #endif
 			for (uint32_t blocks = 0; blocks <= 1024; blocks += 1 + blocks / 3)
-				assert_int_equal(
-					ip_cksum_fold(ways[i](b + blocks % 64, blocks)),
+				assert_int_equal(ip_cksum_fold(ways[i](b + blocks % 64, blocks)),
 					htons((uint16_t)plain_sum(
 						b + blocks % 64, 64 * (size_t)blocks, 0)));
 		}
