@@ -139,9 +139,9 @@ BARE = [
 ]
 # A slot is free as soon as it is closed.
 AT_ONCE = [
-    Change(ENTER, "\tcn->kick_next = s->retired.head;\n\ts->retired.head = cn->n.id;\n\tif (s->retired.n++ == 0)\n"
-           "\t\ts->retired.born_us = w->now_us;\n",
-           "\tcn->kick_next = NODE_ID_NONE;\n\tconv_reclaimed(w, &(struct reclaim_batch){.head = cn->n.id, .n = 1});\n"),
+    Change(ENTER, "\tconv_retired_push(s, cn, w->now_us);\n",
+           "\tconv_retired_push(s, cn, w->now_us);\n\ts->retired = (struct reclaim_batch){.head = NODE_ID_NONE};\n"
+           "\tconv_reclaimed(w, &(struct reclaim_batch){.head = cn->n.id, .n = 1});\n"),
     Change(ENTER, "#include \"conv_priv.h\"\n",
            "#include \"conv_priv.h\"\nvoid conv_reclaimed(struct worker *w, const struct reclaim_batch *b);\n"),
     Change(CONV, "static void\nconv_reclaimed(", "void conv_reclaimed(struct worker *w, const struct reclaim_batch *b);\nvoid\nconv_reclaimed("),
@@ -164,10 +164,10 @@ LOCK = [
 PROTOCOL_LOCK = [
     Change("lib/stack/turn.c", "static unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{",
            "extern _Atomic int protocol_locked;\n_Atomic int protocol_locked;\n\nstatic unsigned\nstack_turn_seat(struct stack *s, unsigned number)\n{"),
-    Change("lib/stack/turn.c", "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);",
+    Change("lib/stack/turn.c", "\tfor (unsigned ifc = 0; ifc < s->nifcs && !stack_spread_waits(seat); ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);",
            "\tPOINT(\"lock protocol\", &protocol_locked);\n\twhile (atomic_exchange(&protocol_locked, 1) != 0)\n"
            "\t\tPOINT_WAIT(\"wait for protocol\", &protocol_locked);\n"
-           "\tfor (unsigned ifc = 0; ifc < s->nifcs; ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
+           "\tfor (unsigned ifc = 0; ifc < s->nifcs && !stack_spread_waits(seat); ifc++)\n\t\tn += stack_poll_ifc(seat, ifc);"),
     Change("lib/stack/turn.c", "\tw->c.turns++;\n", "\tPOINT(\"unlock protocol\", &protocol_locked);\n\tprotocol_locked = 0;\n\tw->c.turns++;\n"),
     Change(INPUT, "#include \"conv_priv.h\"\n", "#include \"conv_priv.h\"\nextern _Atomic int protocol_locked;\n"),
     Change(INPUT, "\t\tif (e == CONV_IN)\n\t\t\tconv_deliver(w, cn, b->m[i]);\n",

@@ -143,12 +143,17 @@ def sender(lab_bad):
         until("ping", lambda v=version: lab_bad.ping(v))
 
 
-def dropped(lab, reason, before, count):
-    """Wait for what was sent to be counted under its reason; exactly as often."""
+def drops(sender, reason, frames, count):
+    """What is sent is counted under its reason, exactly as often. The kernel's own multicast may come between: then once more."""
     def counted():
-        return lab.stats()["drops"][reason] - before
-    until(lambda: f"{count} of {reason}: {counted()}; all: "
-          f"{ {k: v for k, v in lab.stats()['drops'].items() if v} }", lambda: counted() >= count, seconds=10)
+        return sender.lab.stats()["drops"][reason] - before
+    for _ in range(3):
+        before = sender.lab.stats()["drops"][reason]
+        sender.send(frames)
+        until(lambda: f"{count} of {reason}: {counted()}; all: "
+              f"{ {k: v for k, v in sender.lab.stats()['drops'].items() if v} }", lambda: counted() >= count, seconds=10)
+        if counted() == count:
+            return
     assert counted() == count
 
 
@@ -162,31 +167,23 @@ def test_bad(sender, name):
     reason, ethertype, make = BAD[name]
     if "ip4_fragment" in name:
         sees_fragments(sender)
-    before = sender.lab.stats()["drops"][reason]
-    sender.send([sender.frame(ethertype, make())] * COPIES)
-    dropped(sender.lab, reason, before, COPIES)
+    drops(sender, reason, [sender.frame(ethertype, make())] * COPIES, COPIES)
 
 
 def test_frame_for_another_mac(sender):
-    before = sender.lab.stats()["drops"]["eth_dst"]
     frame = bytearray(sender.frame(0x800, bytes(V4 / ICMP())))
     frame[0:6] = b"\x02\x00\x00\x00\x00\x77"
-    sender.send([bytes(frame)] * COPIES)
-    dropped(sender.lab, "eth_dst", before, COPIES)
+    drops(sender, "eth_dst", [bytes(frame)] * COPIES, COPIES)
 
 
 def test_tag_of_no_interface(sender):
-    before = sender.lab.stats()["drops"]["vlan"]
-    sender.send([bytes(sender.ether / Dot1Q(vlan=7) / V4 / ICMP())] * COPIES)
-    dropped(sender.lab, "vlan", before, COPIES)
+    drops(sender, "vlan", [bytes(sender.ether / Dot1Q(vlan=7) / V4 / ICMP())] * COPIES, COPIES)
 
 
 def test_overlapping_fragments(sender):
     """RFC 5722 and its like for IPv4: the datagram goes with them, all that was held of it too."""
     sees_fragments(sender)
-    before = sender.lab.stats()["drops"]["frag_overlap"]
-    sender.send([sender.frame(0x800, part) for part in overlap()])
-    dropped(sender.lab, "frag_overlap", before, 2)
+    drops(sender, "frag_overlap", [sender.frame(0x800, part) for part in overlap()], 2)
 
 
 def test_atomic_fragment(sender):
