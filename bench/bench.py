@@ -45,15 +45,15 @@ PARTS = {"line": part_code.line, "budgets": part_budget.budgets, "code": part_co
          "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp,
          "overload": part_memif.overload, "web": part_memif.web, "opens": part_memif.opens, "bulk": part_memif.bulk,
          "latency": part_veth.latency, "stream": part_veth.stream, "kernel": part_veth.kernel, "hold": part_hold.hold}
+OPTIONS = ["-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"]
 DOC = os.path.join(HERE, "docs", "performance.md")
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
 
 
 def build():
-    """The release that is measured."""
-    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
-        subprocess.run(["meson", "setup", BUILD, HERE, "-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"], check=True,
-                       stdout=subprocess.DEVNULL)
+    """The release that is measured; a folder that was made by hand is set to the same options."""
+    there = os.path.exists(os.path.join(BUILD, "build.ninja"))
+    subprocess.run(["meson", *(["configure", BUILD] if there else ["setup", BUILD, HERE]), *OPTIONS], check=True, stdout=subprocess.DEVNULL)
     programs = ("conv", "cost", "flood", "line", "opens", "peer", "table", "workers")
     targets = ["app/convd", "app/convctl", "app/convgen", *(f"bench/bench_{p}" for p in programs)]
     subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], check=True)

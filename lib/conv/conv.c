@@ -13,7 +13,7 @@
 
 #include "conv_priv.h"
 
-#define BACKLOG_MAX_DEFAULT 256
+#define BACKLOG_MAX_DEFAULT 1024
 #define BATCH_NODES         64 /* a retired batch goes to the reclaimer at this size ... */
 #define BATCH_AGE_US        1000 /* ... or age */
 

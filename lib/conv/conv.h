@@ -82,7 +82,7 @@ struct conv_table_conf {
 	struct key_secret secret;
 	int socket_id;
 	struct reclaim *reclaim; /* owned by the caller, who outlives the table */
-	uint32_t backlog_max; /* packets per node; 0: 256 */
+	uint32_t backlog_max; /* packets per node; 0: 1024, what a window holds */
 	void (*wake)(void *arg,
 		unsigned seat); /* something has come to a seat's inbox; any thread; may be NULL */
 	void *wake_arg;

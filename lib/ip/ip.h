@@ -171,6 +171,17 @@ struct ip_tx {
 int ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx);
 
+/**
+ * Lend m to the port: as ip_output, but m stays the caller's, and is the port's too until it has one reference again
+ * (m is ours alone before: refcnt 1 and direct). Until then nothing of m may be changed. The headers are in front of
+ * it then, and m's data is the frame. Taken is what can go at once as it is: one buffer with room for the headers in front,
+ * its path made and wide enough, its neighbour known, a checksum wanted.
+ *
+ * @return false: m is not like that, nothing was done but to write to the headroom
+ */
+bool ip_output_lent(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx);
+
 /** ICMP errors that transports ask for. */
 enum ip_error {
 	IP_ERROR_PORT, /* port unreachable (RFC 1122 section 4.1.3.1, RFC 4443 section 3.1) */

@@ -157,13 +157,16 @@ ip_linear(struct worker *w, struct rte_mbuf *m)
 	return h;
 }
 
-/* A buffer of somebody else's pool has no private area of ours: put indirect ones before it. */
+/*
+ * A buffer of somebody else's pool has no private area of ours, and one that was lent (ip_output_lent) by a stack whose frames
+ * a port hands over as they are has one that is in use: put indirect ones before it.
+ */
 struct rte_mbuf *
 ip_adopt(struct worker *w, struct rte_mbuf *m)
 {
 	struct rte_mbuf *c;
 
-	if (likely(m->pool == w->mp || m->pool == w->mp_small))
+	if (likely((m->pool == w->mp || m->pool == w->mp_small) && rte_mbuf_refcnt_read(m) == 1))
 		return m;
 	c = rte_pktmbuf_clone(m, w->mp_small);
 	rte_pktmbuf_free(m);

@@ -295,12 +295,12 @@ ip_plain_buffer(const struct rte_mbuf *m, uint16_t front, bool multi_segs)
 
 /**
  * Nearly every packet is like this: TCP or UDP over IPv4, untagged, small enough, with room in front of it that is its own, to a
- * neighbour that is known. Then all of the above is a few stores. The path stands.
+ * neighbour that is known. Then all of the above is a few stores. The path stands. lent: one reference is the caller's.
  * @return false: it is not like that; nothing was done
  */
 static __rte_always_inline bool
 ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
-	const struct ip_tx *tx)
+	const struct ip_tx *tx, bool lent)
 {
 	const uint16_t front = IP_ETH_LEN + sizeof(struct rte_ipv4_hdr);
 	const struct ip_ifc *ifc = &w->ip->ifcs[p->ifc];
@@ -337,6 +337,8 @@ ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct r
 		(struct ip4_words){ip4_len_word(ip_tos(tx, p), payload), ip4_id_word(w, tx->df),
 			ip4_ttl_word(ip_path_ttl(p), proto)},
 		src, dst, (flags & RTE_MBUF_F_TX_IP_CKSUM) != 0);
+	if (lent)
+		rte_mbuf_refcnt_set(m, 2); /* before the port can let go of it */
 	worker_tx(w, p->ifc, m);
 	return true;
 }
@@ -378,7 +380,33 @@ int
 ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
 {
-	if (likely(p != NULL && ip_path_stands(w, p) && ip4_output_plain(w, p, k, m, tx)))
+	if (likely(p != NULL && ip_path_stands(w, p) && ip4_output_plain(w, p, k, m, tx, false)))
 		return 0;
 	return ip_output_any(w, p, k, m, tx);
+}
+
+bool
+ip_output_lent(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx)
+{
+	struct ip_out o = {.k = k, .tx = tx, .p = p, .v4 = key_is_v4(k)};
+	const uint16_t l3_len = o.v4 ? 20 : 40, payload = (uint16_t)m->pkt_len;
+	uint64_t to;
+
+	if (!ip_path_stands(w, p))
+		return false;
+	if (likely(ip4_output_plain(w, p, k, m, tx, true)))
+		return true;
+	o.ifc = &w->ip->ifcs[p->ifc];
+	to = neigh_known(w, p);
+	if (to == 0 || m->pkt_len + l3_len > p->mtu || m->data_len < ip_l4_front(tx) ||
+		!ip_plain_buffer(m, o.ifc->l2_len + l3_len, false))
+		return false;
+	ip_l4_cksum_put(&o, m, true);
+	rte_pktmbuf_prepend(m, o.ifc->l2_len + l3_len);
+	ip_l3_header(w, &o, m, payload, NULL);
+	neigh_put_mac(rte_pktmbuf_mtod(m, uint8_t *), to);
+	rte_mbuf_refcnt_set(m, 2);
+	worker_tx(w, p->ifc, m);
+	return true;
 }

@@ -159,6 +159,7 @@ ip_plain_input(struct worker *w, unsigned i, struct rte_mbuf *m)
 	struct pkt *p;
 
 	if (t->addr == NULL || m->pool != w->mp || m->nb_segs != 1 ||
+		rte_mbuf_refcnt_read(m) != 1 ||
 		m->data_len < PLAIN_L4 + sizeof(struct rte_udp_hdr) || !plain_header(t, eth))
 		return false;
 	len = (uint32_t)rte_be_to_cpu_16(h->total_length) - (uint32_t)sizeof(*h);

@@ -70,6 +70,8 @@ struct pkt {
 			uint64_t sent_us; /* last time sent, 0 never */
 			uint8_t flags; /* lib/tcp's */
 			uint8_t sends; /* times sent */
+			uint16_t
+				off; /* while it is lent: where its bytes begin, as data_off says else */
 		} tx;
 		uint64_t u64[4];
 	};

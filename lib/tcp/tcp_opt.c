@@ -209,6 +209,22 @@ tcp_put_options(uint8_t *p, const struct tcp_out *o)
 	return tcp_put_sack(p, o);
 }
 
+/** Write the header, hlen = tcp_header_len(o) bytes, to p. */
+void
+tcp_header_put(uint8_t *p, const struct tcp_out *o, unsigned hlen)
+{
+	assert(hlen <= TCP_HLEN_MAX);
+	memcpy(p, &o->k->lport_be, 2);
+	memcpy(p + 2, &o->k->rport_be, 2);
+	put32(p + 4, o->seq);
+	put32(p + 8, o->ack);
+	p[12] = (uint8_t)(hlen / 4 << 4);
+	p[13] = o->flags;
+	put16(p + 14, o->wnd);
+	put32(p + 16, 0); /* checksum, urgent pointer */
+	tcp_put_options(p + TCP_HLEN, o);
+}
+
 /** A fresh mbuf with the header; payload may be put behind it. NULL: no buffer (counted). */
 struct rte_mbuf *
 tcp_header(struct worker *w, const struct tcp_out *o)
@@ -220,30 +236,29 @@ tcp_header(struct worker *w, const struct tcp_out *o)
 	if (h == NULL)
 		return NULL;
 	p = (uint8_t *)rte_pktmbuf_append(h, (uint16_t)hlen);
-	assert(p != NULL && hlen <= TCP_HLEN_MAX);
-	memcpy(p, &o->k->lport_be, 2);
-	memcpy(p + 2, &o->k->rport_be, 2);
-	put32(p + 4, o->seq);
-	put32(p + 8, o->ack);
-	p[12] = (uint8_t)(hlen / 4 << 4);
-	p[13] = o->flags;
-	put16(p + 14, o->wnd);
-	put32(p + 16, 0); /* checksum, urgent pointer */
-	tcp_put_options(p + TCP_HLEN, o);
+	assert(p != NULL);
+	tcp_header_put(p, o, hlen);
 	return h;
+}
+
+/** What lib/ip has to know of a segment whose header is so long. */
+struct ip_tx
+tcp_ip_tx(const struct tcp_out *o, unsigned hlen)
+{
+	return (struct ip_tx){
+		.proto = IPPROTO_TCP,
+		.df = true,
+		.l4_len = (uint16_t)hlen,
+		.cksum_off = 16,
+		.tos = o->ect ? IP_ECT_0 : 0,
+	};
 }
 
 /** Send what tcp_header made. Consumes h. @return see ip_output */
 int
 tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h)
 {
-	struct ip_tx tx = {
-		.proto = IPPROTO_TCP,
-		.df = true,
-		.l4_len = (uint16_t)(*rte_pktmbuf_mtod_offset(h, uint8_t *, 12) >> 4) * 4,
-		.cksum_off = 16,
-		.tos = o->ect ? IP_ECT_0 : 0,
-	};
+	struct ip_tx tx = tcp_ip_tx(o, tcp_header_len(o));
 
 	TCP_COUNT(w, segs_out);
 	return ip_output(w, o->path, o->k, h, &tx);

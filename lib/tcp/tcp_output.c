@@ -58,6 +58,22 @@ tcp_acked_all(struct tcp_conv *tc, uint32_t wnd)
 	tc->c.flags |= TCPF_SENT;
 }
 
+/** A packet that shares the first len bytes of payload. NULL: no buffer (counted) */
+static struct rte_mbuf *
+tcp_share(struct worker *w, struct rte_mbuf *payload, uint32_t len)
+{
+	struct rte_mbuf *c;
+
+	if (tcp_lent(payload))
+		return tcp_lent_clone(w, payload, 0, len);
+	c = rte_pktmbuf_clone(payload, w->mp_small);
+	if (c == NULL)
+		TCP_COUNT(w, no_mbuf);
+	else
+		tcp_mbuf_trim(c, len);
+	return c;
+}
+
 /** Put payload behind the header: copied where short, else shared. @return false: no buffer */
 static bool
 tcp_attach(struct worker *w, struct rte_mbuf *h, struct rte_mbuf *payload, uint32_t len)
@@ -65,16 +81,12 @@ tcp_attach(struct worker *w, struct rte_mbuf *h, struct rte_mbuf *payload, uint3
 	struct rte_mbuf *c;
 
 	if (len <= TCP_COPY_MAX && len <= rte_pktmbuf_tailroom(h) && payload->nb_segs == 1) {
-		memcpy(rte_pktmbuf_append(h, (uint16_t)len), rte_pktmbuf_mtod(payload, void *),
-			len);
+		memcpy(rte_pktmbuf_append(h, (uint16_t)len), tcp_tx_bytes(payload), len);
 		return true;
 	}
-	c = rte_pktmbuf_clone(payload, w->mp_small);
-	if (c == NULL) {
-		TCP_COUNT(w, no_mbuf);
+	c = tcp_share(w, payload, len);
+	if (c == NULL)
 		return false;
-	}
-	tcp_mbuf_trim(c, len);
 	if (rte_pktmbuf_chain(h, c) != 0) {
 		rte_pktmbuf_free(c);
 		return false;
@@ -102,30 +114,34 @@ tcp_out_ecn(struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
 }
 
 /**
- * Send one segment with the first len bytes of payload (NULL: none), which stays where it is.
+ * Send one segment with the first len bytes of payload (NULL: none), an element of the send queue, which stays there.
  * @return see ip_output; -ENOBUFS
  */
 int
 tcp_emit(struct worker *w, struct tcp_conv *tc, uint32_t seq, struct rte_mbuf *payload,
 	uint32_t len, uint8_t flags)
 {
+	struct rte_mbuf *h = NULL;
 	struct tcp_out o;
-	struct rte_mbuf *h;
+	bool lent;
 
 	tcp_out_fill(w, tc, &o, len);
 	o.seq = seq;
 	o.flags = flags | TCP_ACK;
 	tcp_out_ecn(tc, &o, len);
-	h = tcp_header(w, &o);
-	if (h == NULL)
-		return -ENOBUFS;
-	if (payload != NULL && !tcp_attach(w, h, payload, len)) {
-		rte_pktmbuf_free(h);
-		return -ENOBUFS;
+	lent = payload != NULL && len == pkt_of(payload)->tx.len && tcp_lend(w, &o, payload);
+	if (!lent) {
+		h = tcp_header(w, &o);
+		if (h == NULL)
+			return -ENOBUFS;
+		if (payload != NULL && !tcp_attach(w, h, payload, len)) {
+			rte_pktmbuf_free(h);
+			return -ENOBUFS;
+		}
 	}
 	tcp_acked_all(tc, (uint32_t)o.wnd << tc->rcv_wscale);
 	tc->c.active_ms = w->now_ms;
-	return tcp_transmit(w, &o, h);
+	return lent ? 0 : tcp_transmit(w, &o, h);
 }
 
 void

@@ -140,6 +140,7 @@ enum tcp_state {
 #define TCP_TX_SACKED  0x01
 #define TCP_TX_LOST    0x02
 #define TCP_TX_RETRANS 0x04 /* sent again since it was marked lost */
+#define TCP_TX_LENT    0x08 /* the mbuf was lent to a port: tcp_lend.c */
 
 /* What the flight's timer is for. */
 #define TCP_TIMER_RTO  0
@@ -589,9 +590,18 @@ struct tcp_out {
 	struct tcp_sack_block sack[TCP_SACK_MAX];
 };
 unsigned tcp_header_len(const struct tcp_out *o);
+void tcp_header_put(uint8_t *p, const struct tcp_out *o, unsigned hlen);
 struct rte_mbuf *tcp_header(struct worker *w, const struct tcp_out *o);
+struct ip_tx tcp_ip_tx(const struct tcp_out *o, unsigned hlen);
 int tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h);
 int tcp_transmit_bare(struct worker *w, const struct tcp_out *o);
+
+/* ---- tcp_lend.c ---- */
+
+bool tcp_lent(struct rte_mbuf *m);
+const uint8_t *tcp_tx_bytes(struct rte_mbuf *m);
+struct rte_mbuf *tcp_lent_clone(struct worker *w, struct rte_mbuf *m, uint32_t from, uint32_t n);
+bool tcp_lend(struct worker *w, const struct tcp_out *o, struct rte_mbuf *m);
 
 /* ---- tcp_isn.c ---- */
 

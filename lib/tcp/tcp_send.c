@@ -141,6 +141,14 @@ struct rte_mbuf *
 tcp_send_trim(struct tcp_conv *tc, uint32_t n)
 {
 	struct rte_mbuf *was = tc->sndq.head, *m = was;
+	struct pkt *p = pkt_of(m);
+
+	if (tcp_lent(m)) {
+		p->tx.off += (uint16_t)n;
+		p->tx.seq += n;
+		p->tx.len -= n;
+		return m;
+	}
 	bool next = tcp_flight(tc)->next == was, tail = pktq_last(&tc->sndq) == was;
 
 	/* What is known of it, flight included, goes along with the private area. */
@@ -159,13 +167,15 @@ tcp_send_trim(struct tcp_conv *tc, uint32_t n)
 bool
 tcp_send_split(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, uint32_t n)
 {
-	struct rte_mbuf *rest = tcp_mbuf_split(w, m, n);
 	struct pkt *p = pkt_of(m), *r;
+	struct rte_mbuf *rest =
+		tcp_lent(m) ? tcp_lent_clone(w, m, n, p->tx.len - n) : tcp_mbuf_split(w, m, n);
 
 	if (rest == NULL)
 		return false;
 	r = pkt_of(rest);
 	r->tx = p->tx;
+	r->tx.flags &= ~TCP_TX_LENT;
 	r->tx.seq += n;
 	r->tx.len -= n;
 	p->tx.len = n;
@@ -184,6 +194,7 @@ tcp_send_fill(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, uint32_
 	struct pkt *p = pkt_of(m);
 	struct rte_mbuf *n;
 
+	assert((p->tx.flags & TCP_TX_LENT) == 0);
 	while (p->tx.len < most && (n = p->next) != NULL) {
 		uint32_t room = most - p->tx.len;
 

@@ -82,7 +82,10 @@ sim_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n
 		if (b == NULL)
 			sim_fail("frame longer than any MTU", -EMSGSIZE);
 		link_send(h->sim, h, b, len);
-		rte_pktmbuf_free(m[i]);
+		if (h->number == 1)
+			rte_pktmbuf_free(m[i]);
+		else if (!held_put(&h->held, m[i]))
+			sim_fail("a frame has changed while the port had it", -EFAULT);
 	}
 	return n;
 }
@@ -411,6 +414,8 @@ sim_at_baseline(void *arg)
 	for (unsigned h = 0; h < 2; h++) {
 		struct stack_stats st;
 
+		if (!held_free(&s->host[h].held))
+			sim_fail("a frame has changed while the port had it", -EFAULT);
 		stack_control_tick(s->host[h].stack);
 		stack_stats(s->host[h].stack, &st);
 		if (s->host[h].inbox != NULL || st.table != 0 || st.mbufs_in_use != 0 ||

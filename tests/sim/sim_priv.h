@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "held.h"
 #include "sim.h"
 
 #define SIM_FRAME_MAX 9300
@@ -28,6 +29,7 @@ struct sim_host {
 	unsigned workers;
 	struct sim_frame *inbox, **inbox_end; /* arrived, not yet polled */
 	uint64_t link_free_ns; /* when the outgoing link has sent what it was given */
+	struct held held; /* sent, and not let go of yet: of host 0's port, which is like a NIC's */
 	bool link_bad; /* Gilbert, Elliott */
 	uint64_t link_used_us; /* last */
 };

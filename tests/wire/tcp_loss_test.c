@@ -654,28 +654,6 @@ test_no_buffers(void **state)
 	wire_close(w);
 }
 
-/* A buffer for the header, and none for the payload behind it: the same. */
-static void
-test_no_second_buffer(void **state)
-{
-	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
-
-	(void)state;
-	test_starve_but(wire_worker(w, 0)->mp_small, 1);
-	wire_write(&k, MSS);
-	wire_silent(w);
-	assert_true(wire_stat(w, "no_mbuf") > 0);
-	test_feed(wire_worker(w, 0)->mp_small);
-	wire_run(w, 250);
-	wire_expect(&k, WIRE_ANY, 1, 1, MSS);
-	wire_discard(w);
-	ack_segments(&k, 1);
-	wire_run(w, 3000);
-	wire_silent(w);
-	wire_close(w);
-}
-
 /* No buffer for an ACK: what came is not lost, and the peer, who asks again, gets its answer. */
 static void
 test_no_buffer_for_ack(void **state)
@@ -721,7 +699,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_path_mtu),
 		cmocka_unit_test(test_partial_ack_of_segment),
 		cmocka_unit_test(test_no_buffers),
-		cmocka_unit_test(test_no_second_buffer),
 		cmocka_unit_test(test_no_buffer_for_ack),
 	};
 

@@ -126,6 +126,12 @@ void wire_run(struct wire *w, unsigned ms);
 /** Turn until nobody has anything to do, without time passing. */
 void wire_turn(struct wire *w);
 
+/**
+ * From here on the port keeps what it is given to send, as a NIC does until its ring comes round; hold false: it lets go of it, and
+ * of what comes. The test fails if a frame has changed meanwhile.
+ */
+void wire_hold(struct wire *w, bool hold);
+
 /** A peer with fresh numbers; sack_ok, timestamps, mss 1460, wscale 0. */
 void wire_conn(struct wire *w, struct wire_conn *k);
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "held.h"
 #include "util.h"
 #include "wire.h"
 
@@ -27,6 +28,8 @@ struct wire {
 	unsigned nin[8];
 	struct out_frame *out;
 	unsigned nout, first;
+	bool hold;
+	struct held held;
 	uint16_t next_port;
 	struct wire_conn *accepting; /* who the next accepted call belongs to */
 };
