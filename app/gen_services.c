@@ -291,7 +291,7 @@ bulk_fill(struct worker *w, struct conv *c)
 	n = RTE_MIN(n, c->proto->piece(c));
 	while (k->g->conf.send && c->proto->write_room(c) > 0) {
 		if (!gen_write(w, c, k->g->pattern + k->out_at, n)) {
-			conv_kick(w, &c->cn, NODE_KICK); /* for want of a buffer: next turn */
+			conv_kick_next(w, &c->cn); /* for want of a buffer */
 			return;
 		}
 		k->out_at = (k->out_at + n) % GEN_PATTERN;

@@ -64,7 +64,7 @@ chargen_fill(struct worker *w, struct conv *c)
 
 		if (m == NULL) {
 			/* No drain will follow, as the queue is not full: try again next turn. */
-			conv_kick(w, &c->cn, NODE_KICK);
+			conv_kick_next(w, &c->cn);
 			return;
 		}
 		if (c->proto->write(w, c, m) != 0)

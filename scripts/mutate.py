@@ -27,7 +27,7 @@ EXPLAINED = os.path.join(HERE, "tests", "mutants.txt")
 # Tests by folder, those first that most likely notice.
 WIRE = ["wire/tcp_table_test", "wire/tcp_data_test", "wire/tcp_open_test", "wire/tcp_close_test", "wire/tcp_loss_test", "wire/tcp_rack_test",
         "wire/tcp_attack_test", "wire/tcp_rules_test", "wire/tcp_keep_test", "wire/tcp_recovery_test", "wire/tcp_buffer_test",
-        "wire/tcp_ecn_test", "wire/tcp_cookie_test", "wire/tcp_mtu_test", "wire/tcp_cubic_test"]
+        "wire/tcp_ecn_test", "wire/tcp_cookie_test", "wire/tcp_lend_test", "wire/tcp_mtu_test", "wire/tcp_cubic_test"]
 UNIT_IP = ["unit/ip4_input_test", "unit/ip6_input_test", "unit/ip_input_test", "unit/ip_output_test", "unit/icmp_test",
            "unit/arp_test", "unit/ndp_test", "unit/neigh_state_test", "unit/ip_route_test", "unit/ip_ifc_test",
            "unit/ip_mbuf_test", "unit/ip_tick_test", "unit/ip_cksum_test", "unit/ip_worker_test", "unit/neigh_test",

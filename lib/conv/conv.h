@@ -203,6 +203,8 @@ void conv_timer_stop(struct worker *w, struct conv_node *cn);
  * The caller holds a reference and keeps it. On a worker; also while it is inside another node.
  */
 void conv_kick(struct worker *w, struct conv_node *cn, uint64_t bits);
+/** Inside cn: NODE_KICK, in the next turn. (conv_kick from inside is done before the worker leaves.) */
+void conv_kick_next(struct worker *w, struct conv_node *cn);
 /** The same from a thread that is no worker (control): posts to the seat's inbox. */
 void conv_post(struct conv_table *ct, unsigned seat, struct conv_node *cn, uint64_t bits);
 

@@ -247,11 +247,11 @@ conv_kick_link(struct seat *s, struct conv_node *cn)
 }
 
 /**
- * Leave with work standing: the hold's reference becomes the kick's, unless the
+ * Leave with work standing, these bits and what there is: the hold's reference becomes the kick's, unless the
  * node stands on a kick list already (its owner will see the bits). Release: as conv_leave; never the last reference.
  */
 static void
-conv_leave_standing(struct worker *w, struct conv_node *cn)
+conv_leave_standing(struct worker *w, struct conv_node *cn, uint64_t bits)
 {
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 	uint64_t next;
@@ -259,11 +259,12 @@ conv_leave_standing(struct worker *w, struct conv_node *cn)
 	do {
 		next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
 						 : (word & ~NODE_INSIDE) | NODE_QUEUED;
+		next |= bits;
 		POINT("leave work standing", &cn->n.word);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&cn->n.word, &word, next, memory_order_release, memory_order_relaxed));
 	w->in = NULL;
-	w->seat->c.leave_budget++;
+	w->in_next = false;
 	POINT("left_before_kick", &cn->n.word);
 	if ((word & NODE_QUEUED) == 0)
 		conv_kick_link(w->seat, cn);
@@ -287,13 +288,18 @@ conv_leave(struct worker *w, struct conv_node *cn)
 	for (;;) {
 		if ((word & NODE_WORK) != 0) {
 			if (rounds++ == LEAVE_ROUNDS) {
-				conv_leave_standing(w, cn);
+				w->seat->c.leave_budget++;
+				conv_leave_standing(w, cn, w->in_next ? NODE_KICK : 0);
 				return;
 			}
 			conv_work_round(w, cn, word & NODE_WORK);
 			conv_flush(w, cn);
 			word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 			continue;
+		}
+		if (unlikely(w->in_next)) {
+			conv_leave_standing(w, cn, NODE_KICK);
+			return;
 		}
 		assert((word & NODE_INSIDE) != 0 && node_refs(word) > 0);
 		next = (word & ~NODE_INSIDE) - NODE_REF;
@@ -433,6 +439,14 @@ conv_kick(struct worker *w, struct conv_node *cn, uint64_t bits)
 	w->seat->c.kicks++;
 	if ((word & (NODE_INSIDE | NODE_QUEUED)) == 0)
 		conv_kick_link(w->seat, cn);
+}
+
+void
+conv_kick_next(struct worker *w, struct conv_node *cn)
+{
+	assert(conv_inside(w, cn));
+	w->seat->c.kicks += !w->in_next;
+	w->in_next = true;
 }
 
 /**

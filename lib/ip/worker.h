@@ -64,6 +64,7 @@ struct worker {
 	uint64_t rng[4]; /* xoshiro256** state */
 	uint64_t rng_rest; /* what worker_random16 has drawn and not given away */
 	struct conv_node *in; /* the node this worker is inside of, or NULL (I7) */
+	bool in_next; /* who is to be entered again in the next turn (conv_kick_next) */
 	struct seat *seat; /* lib/conv: whose wheel, lists and batches are served just now */
 
 	struct rte_mempool *mp; /* payload buffers; private area >= sizeof(struct pkt) */

@@ -233,7 +233,7 @@ tcp_output_served(struct worker *w, struct tcp_conv *tc)
 		return false;
 	tcp_output_blocked(w, tc);
 	if (tcp_drain_due(tc))
-		conv_kick(w, &tc->c.cn, NODE_KICK);
+		conv_kick_next(w, &tc->c.cn);
 	return true;
 }
 

@@ -627,6 +627,44 @@ kicks_check(void)
 	world_rest();
 }
 
+/* ---- next: who is inside wants to come back, and others come meanwhile ---- */
+
+static void
+next_kick(struct worker *w, struct world_node *n, struct rte_mbuf *m)
+{
+	(void)m;
+	conv_kick_next(w, &n->cn);
+}
+
+static void
+next_input(unsigned i, uint32_t serial)
+{
+	struct worker *w = world_on(i);
+
+	world_input(w, 1, 1, serial);
+	turns(w, 1);
+	world_off(w);
+}
+
+static void
+next_r(void)
+{
+	next_input(R, 1);
+}
+
+static void
+next_q(void)
+{
+	next_input(Q, 2);
+}
+
+static void
+next_setup(void)
+{
+	setup_one();
+	world_on_input = next_kick;
+}
+
 /* ---- g1: two are inside one node each, and want the other's to run ---- */
 
 static void
@@ -720,6 +758,12 @@ const struct explore_scenario scenarios[] = {
 	{"kicks", "two want one node to run", TWO(kicks_r, kicks_q), .setup = setup_one,
 		.label = {"kick", "kick too"}, .check = kicks_check,
 		.must_meet = {"kick", "unlink kick"}},
+	{"next", "two want to come back to the node that they are inside of", TWO(next_r, next_q),
+		.setup = next_setup, .label = {"receive", "receive too"}, .check = kicks_check,
+		.must_meet = {"leave work standing", "unlink kick", "push"}},
+	{"next_hangup", "control hangs up what a worker wants to come back to",
+		TWO(next_r, control_hangs_up), .setup = next_setup, .label = {"receive", "control"},
+		.check = hangup_check, .must_meet = {"leave work standing", "post"}},
 	{"g1", "two are inside one node each, and kick the other's", TWO(g1_r, g1_q),
 		.setup = g1_setup, .label = {"first", "second"}, .check = g1_check,
 		.must_meet = {"kick"}},

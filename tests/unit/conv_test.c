@@ -351,6 +351,69 @@ test_leaving_has_a_budget(void **state)
 	toy_die(w, t);
 }
 
+static void
+kick_self_next(struct worker *w, struct toy *t, uint64_t bits)
+{
+	assert_int_equal(bits, NODE_KICK);
+	if (++t->inputs < 5) {
+		conv_kick_next(w, &t->cn);
+		conv_kick_next(w, &t->cn);
+	}
+}
+
+/** "Next" is one round in each turn, whatever else there is to be done. */
+static void
+test_kick_next(void **state)
+{
+	struct worker *w = &net.w[0];
+	struct toy *t = toy_born(w, 1);
+	struct conv_counters was, now;
+
+	(void)state;
+	conv_stats(ct, &was);
+	on_work = kick_self_next;
+	conv_kick(w, &t->cn, NODE_KICK);
+	for (unsigned i = 1; i <= 5; i++) {
+		toy_turn(0);
+		assert_int_equal(t->inputs, i);
+		assert_int_equal(toy_count(EV_KICK), i);
+		toy_check();
+	}
+	toy_turn(0);
+	assert_int_equal(t->inputs, 5);
+	conv_stats(ct, &now);
+	assert_int_equal(now.leave_budget, was.leave_budget);
+	assert_int_equal(now.kicks - was.kicks, 5);
+	on_work = NULL;
+	toy_die(w, t);
+}
+
+static void
+kick_self_and_die(struct worker *w, struct toy *t, uint64_t bits)
+{
+	(void)bits;
+	conv_kick_next(w, &t->cn);
+	conv_die(w, &t->cn);
+}
+
+/** Who is dead by then is not asked. */
+static void
+test_kick_next_of_the_dead(void **state)
+{
+	struct worker *w = &net.w[0];
+	struct toy *t = toy_born(w, 1);
+
+	(void)state;
+	on_work = kick_self_and_die;
+	conv_kick(w, &t->cn, NODE_KICK);
+	for (unsigned i = 0; i < 4; i++)
+		toy_turn(0);
+	on_work = NULL;
+	assert_int_equal(toy_count(EV_KICK), 1);
+	assert_int_equal(toy_count(EV_RETIRE), 1);
+	toy_check();
+}
+
 static struct toy *other;
 
 static void
@@ -475,6 +538,8 @@ main(void)
 		T(test_backlog_of_the_dead),
 		T(test_replace),
 		T(test_leaving_has_a_budget),
+		T(test_kick_next),
+		T(test_kick_next_of_the_dead),
 		T(test_kick_from_inside),
 		T(test_hangup_from_control),
 		T(test_handle_outlives_death),

@@ -119,8 +119,9 @@ svc_fake_open(uint8_t number, const struct service *s, struct listener *l)
 	svc_fake.c.service = s;
 	svc_fake.c.listener = l;
 	svc_fake.room = SVC_FAKE_OUT;
-	/* Somebody is inside, so that a kick is a bit. */
+	/* The worker is inside, so that a kick is a bit. */
 	atomic_store(&svc_fake.c.cn.n.word, NODE_GEN_ONE | 2 * NODE_REF | NODE_INSIDE);
+	svc_net.net.w[0].in = &svc_fake.c.cn;
 	if (s->accept != NULL)
 		s->accept(&svc_net.net.w[0], &svc_fake.c);
 }
@@ -133,6 +134,7 @@ svc_fake_close(void)
 	if (s->hangup != NULL)
 		s->hangup(&svc_net.net.w[0], &svc_fake.c, CONV_END_CLOSED);
 	pktq_free(&svc_fake.in);
+	svc_net.net.w[0].in = NULL;
 	conv_net_fini(&svc_net);
 }
 
@@ -180,8 +182,10 @@ bool
 svc_fake_kicked(void)
 {
 	uint64_t was = atomic_fetch_and(&svc_fake.c.cn.n.word, ~NODE_KICK);
+	bool next = svc_net.net.w[0].in_next;
 
-	if ((was & NODE_KICK) == 0)
+	svc_net.net.w[0].in_next = false;
+	if ((was & NODE_KICK) == 0 && !next)
 		return false;
 	svc_fake.c.service->kicked(&svc_net.net.w[0], &svc_fake.c);
 	return true;
