@@ -95,7 +95,7 @@ tcp_write(struct worker *w, struct conv *c, struct rte_mbuf *m)
 		return 0;
 	}
 	/* Small writes share a buffer while it was not sent: one segment, not many. */
-	if (last != NULL && tcp_flight(tc)->next != NULL &&
+	if (last != NULL && tcp_flight(tc)->next != NULL && !tcp_lent(last) &&
 		last->pkt_len + len <= tcp_payload_max(tc) &&
 		tcp_mbuf_merge(last, m, TCP_MERGE_MAX)) {
 		pkt_of(last)->tx.len += len;
@@ -194,7 +194,8 @@ tcp_send_fill(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m, uint32_
 	struct pkt *p = pkt_of(m);
 	struct rte_mbuf *n;
 
-	assert((p->tx.flags & TCP_TX_LENT) == 0);
+	if (unlikely(tcp_lent(m)))
+		return; /* as a probe of the persist timer */
 	while (p->tx.len < most && (n = p->next) != NULL) {
 		uint32_t room = most - p->tx.len;
 

@@ -193,6 +193,44 @@ test_probe(void **state)
 	wire_close(w);
 }
 
+/* A persist probe that is all there is of its element, which is not sent for all that: more is written behind it. */
+static void
+probe_of_one(bool held)
+{
+	struct wire_conn k;
+	struct wire *w = open_one(&reads, &k);
+
+	wire_hold(w, true);
+	k.wnd = 0;
+	wire_send(&k, ACK, 1, 1, 0);
+	wire_write(&k, 1);
+	for (unsigned t = 0; t < 5000 && wire_pending(w) == 0; t++)
+		wire_run(w, 1);
+	wire_expect(&k, ACK, 1, 1, 1);
+	wire_hold(w, held);
+	wire_write(&k, 100);
+	wire_write(&k, 1000);
+	wire_silent(w);
+	k.wnd = 0xffff;
+	wire_send(&k, ACK, 1, 1, 0);
+	if (held) {
+		wire_expect(&k, ACK, 1, 1, 1);
+		wire_expect(&k, WIRE_ANY, 2, 1, 1100);
+	} else {
+		wire_expect(&k, WIRE_ANY, 1, 1, 1101);
+	}
+	wire_silent(w);
+	wire_close(w);
+}
+
+static void
+test_probe_of_one(void **state)
+{
+	(void)state;
+	probe_of_one(true);
+	probe_of_one(false);
+}
+
 /* The port has it longer than the conversation lives. */
 static void
 test_hangup_while_held(void **state)
@@ -220,6 +258,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_partial_ack),
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_probe_of_one),
 		cmocka_unit_test(test_hangup_while_held),
 	};
 
