@@ -36,10 +36,11 @@ class Call:
 
     def send(self, flags, data=b""):
         options = [("MSS", FULL)] if "S" in flags else []
+        seq = self.seq
+        self.seq += len(data) + ("S" in flags)  # first: the sniffer's thread may have the answer before this one goes on
         port.send(Ether(src=MAC, dst=self.mac) / L3(src=ME, dst=US) /
-                  TCP(sport=self.sport, dport=self.dport, flags=flags, seq=self.seq, ack=self.ack, window=self.window,
+                  TCP(sport=self.sport, dport=self.dport, flags=flags, seq=seq, ack=self.ack, window=self.window,
                       options=options) / data)
-        self.seq += len(data) + ("S" in flags)
 
     def ask(self, *segments):
         """Say this; times count from now."""
