@@ -247,14 +247,14 @@ conv_kick_link(struct seat *s, struct conv_node *cn)
 }
 
 /**
- * Leave with work standing, these bits and what there is: the hold's reference becomes the kick's, unless the
+ * Leave with work standing, or to be kicked in the next turn: the hold's reference becomes the kick's, unless the
  * node stands on a kick list already (its owner will see the bits). Release: as conv_leave; never the last reference.
  */
 static void
-conv_leave_standing(struct worker *w, struct conv_node *cn, uint64_t bits)
+conv_leave_standing(struct worker *w, struct conv_node *cn)
 {
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
-	uint64_t next;
+	uint64_t next, bits = w->in_next ? NODE_KICK : 0;
 
 	do {
 		next = (word & NODE_QUEUED) != 0 ? (word & ~NODE_INSIDE) - NODE_REF
@@ -289,7 +289,7 @@ conv_leave(struct worker *w, struct conv_node *cn)
 		if ((word & NODE_WORK) != 0) {
 			if (rounds++ == LEAVE_ROUNDS) {
 				w->seat->c.leave_budget++;
-				conv_leave_standing(w, cn, w->in_next ? NODE_KICK : 0);
+				conv_leave_standing(w, cn);
 				return;
 			}
 			conv_work_round(w, cn, word & NODE_WORK);
@@ -298,7 +298,7 @@ conv_leave(struct worker *w, struct conv_node *cn)
 			continue;
 		}
 		if (unlikely(w->in_next)) {
-			conv_leave_standing(w, cn, NODE_KICK);
+			conv_leave_standing(w, cn);
 			return;
 		}
 		assert((word & NODE_INSIDE) != 0 && node_refs(word) > 0);

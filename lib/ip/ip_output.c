@@ -385,20 +385,16 @@ ip_output(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf
 	return ip_output_any(w, p, k, m, tx);
 }
 
-bool
-ip_output_lent(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+/* Of IPv6, or with a tag. The path stands. */
+static __rte_noinline bool
+ip_output_lent_any(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
 	const struct ip_tx *tx)
 {
 	struct ip_out o = {.k = k, .tx = tx, .p = p, .v4 = key_is_v4(k)};
 	const uint16_t l3_len = o.v4 ? 20 : 40, payload = (uint16_t)m->pkt_len;
-	uint64_t to;
+	uint64_t to = neigh_known(w, p);
 
-	if (!ip_path_stands(w, p))
-		return false;
-	if (likely(ip4_output_plain(w, p, k, m, tx, true)))
-		return true;
 	o.ifc = &w->ip->ifcs[p->ifc];
-	to = neigh_known(w, p);
 	if (to == 0 || m->pkt_len + l3_len > p->mtu || m->data_len < ip_l4_front(tx) ||
 		!ip_plain_buffer(m, o.ifc->l2_len + l3_len, false))
 		return false;
@@ -409,4 +405,13 @@ ip_output_lent(struct worker *w, struct path *p, const struct key *k, struct rte
 	rte_mbuf_refcnt_set(m, 2);
 	worker_tx(w, p->ifc, m);
 	return true;
+}
+
+bool
+ip_output_lent(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
+	const struct ip_tx *tx)
+{
+	return ip_path_stands(w, p) &&
+		(likely(ip4_output_plain(w, p, k, m, tx, true)) ||
+			ip_output_lent_any(w, p, k, m, tx));
 }

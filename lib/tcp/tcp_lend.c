@@ -62,7 +62,7 @@ tcp_lent_clone(struct worker *w, struct rte_mbuf *m, uint32_t from, uint32_t n)
 
 /**
  * Send all of m, an element, in its own buffer.
- * @return false: it has several, or one that others hold, or the packet is not of the plain kind; m is as it was
+ * @return false: it has several, or one that others hold, or it can't go at once; m is as it was
  */
 bool
 tcp_lend(struct worker *w, const struct tcp_out *o, struct rte_mbuf *m)

@@ -258,7 +258,8 @@ tcp_ip_tx(const struct tcp_out *o, unsigned hlen)
 int
 tcp_transmit(struct worker *w, const struct tcp_out *o, struct rte_mbuf *h)
 {
-	struct ip_tx tx = tcp_ip_tx(o, tcp_header_len(o));
+	/* The length stands in it. */
+	struct ip_tx tx = tcp_ip_tx(o, (*rte_pktmbuf_mtod_offset(h, uint8_t *, 12) >> 4) * 4u);
 
 	TCP_COUNT(w, segs_out);
 	return ip_output(w, o->path, o->k, h, &tx);

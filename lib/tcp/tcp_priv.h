@@ -19,6 +19,7 @@
 #include "pkt.h"
 #include "proto.h"
 #include "tcp.h"
+#include "tcp_seq.h"
 
 enum tcp_state {
 	TCP_CLOSED,
@@ -426,24 +427,6 @@ tcp_count(struct worker *w, enum tcp_stat s, uint64_t n)
 #define TCP_COUNT(w, name) tcp_count((w), TCP_STAT_##name, 1)
 
 /* ---- little helpers ---- */
-
-static inline bool
-seq_lt(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
-static inline bool
-seq_le(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) <= 0;
-}
-
-static inline uint32_t
-seq_max(uint32_t a, uint32_t b)
-{
-	return seq_lt(a, b) ? b : a;
-}
 
 /** A time ms from now, never 0. */
 static inline uint32_t

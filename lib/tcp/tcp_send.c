@@ -141,18 +141,13 @@ struct rte_mbuf *
 tcp_send_trim(struct tcp_conv *tc, uint32_t n)
 {
 	struct rte_mbuf *was = tc->sndq.head, *m = was;
-	struct pkt *p = pkt_of(m);
-
-	if (tcp_lent(m)) {
-		p->tx.off += (uint16_t)n;
-		p->tx.seq += n;
-		p->tx.len -= n;
-		return m;
-	}
 	bool next = tcp_flight(tc)->next == was, tail = pktq_last(&tc->sndq) == was;
 
-	/* What is known of it, flight included, goes along with the private area. */
-	m = tcp_mbuf_front(m, n);
+	if (tcp_lent(m))
+		pkt_of(m)->tx.off += (uint16_t)n;
+	else
+		m = tcp_mbuf_front(m, n);
+	/* What is known of it, flight included, has gone along with the private area. */
 	pkt_of(m)->tx.seq += n;
 	pkt_of(m)->tx.len -= n;
 	tc->sndq.head = m;

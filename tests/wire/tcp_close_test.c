@@ -12,22 +12,12 @@ static struct wire_conf closing = {.service = {.read = true, .close_on_fin = tru
 	.tcp = {.time_wait_ms = 2000, .fin_wait_2_ms = 3000}};
 static struct wire_conf deaf = {.tcp = {.time_wait_ms = 2000, .fin_wait_2_ms = 3000}};
 
-static struct wire *
-open_one(const struct wire_conf *conf, struct wire_conn *k)
-{
-	struct wire *w = wire_open(conf);
-
-	wire_conn(w, k);
-	wire_accept(k);
-	return w;
-}
-
 /* Figure 12: the peer closes first. */
 static void
 test_passive_close(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_send(&k, FIN | ACK, 1, 1, 0);
@@ -59,7 +49,7 @@ static void
 test_active_close(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_do_close(&k);
@@ -91,7 +81,7 @@ static void
 test_fin_with_ack_of_fin(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_do_close(&k);
@@ -107,7 +97,7 @@ static void
 test_simultaneous_close(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_do_close(&k);
@@ -127,7 +117,7 @@ static void
 test_half_close(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&closing, &k);
+	struct wire *w = wire_open_one(&closing, &k);
 
 	(void)state;
 	wire_write(&k, 100);
@@ -151,7 +141,7 @@ static void
 test_fin_with_data(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&closing, &k);
+	struct wire *w = wire_open_one(&closing, &k);
 
 	(void)state;
 	wire_send(&k, FIN | ACK | PSH, 1, 1, 10);
@@ -166,7 +156,7 @@ static void
 test_fin_carries_last_data(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	k.wnd = 0;
@@ -184,7 +174,7 @@ static void
 test_fin_out_of_order(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&closing, &k);
+	struct wire *w = wire_open_one(&closing, &k);
 
 	(void)state;
 	wire_send(&k, FIN | ACK, 101, 1, 0);
@@ -200,7 +190,7 @@ static void
 test_fin_is_sent_again(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 	struct wire_seg s;
 	uint64_t first;
 
@@ -222,7 +212,7 @@ static void
 test_close_with_unread_data(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&deaf, &k);
+	struct wire *w = wire_open_one(&deaf, &k);
 
 	(void)state;
 	wire_send(&k, ACK, 1, 1, 100);
@@ -238,7 +228,7 @@ static void
 test_data_after_close(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_do_close(&k);
@@ -256,7 +246,7 @@ static void
 test_data_after_fin_is_ignored(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_send(&k, FIN | ACK, 1, 1, 0);
@@ -273,7 +263,7 @@ test_service_without_shutdown(void **state)
 {
 	struct wire_conf conf = {.service = {.read = true, .no_shutdown = true}};
 	struct wire_conn k;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 
 	(void)state;
 	wire_send(&k, FIN | ACK, 1, 1, 10);
@@ -285,7 +275,7 @@ static void
 test_fin_wait_2_limit(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_do_close(&k);
@@ -306,7 +296,7 @@ test_default_waits(void **state)
 {
 	static const struct wire_conf conf = {.service = {.read = true}};
 	struct wire_conn k, waits;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 
 	(void)state;
 	wire_conn(w, &waits);
@@ -333,7 +323,7 @@ static void
 test_hangup(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_write(&k, 10);
@@ -353,7 +343,7 @@ static void
 test_time_wait_waits_for_reader(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&deaf, &k);
+	struct wire *w = wire_open_one(&deaf, &k);
 
 	(void)state;
 	wire_shutdown(&k);
@@ -375,7 +365,7 @@ static void
 test_last_ack_waits_for_reader(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&deaf, &k);
+	struct wire *w = wire_open_one(&deaf, &k);
 
 	(void)state;
 	wire_send(&k, ACK | FIN, 1, 1, 300);
@@ -412,7 +402,7 @@ static void
 test_time_wait_reuse_by_timestamp(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 	uint32_t old_iss = k.iss;
 	struct wire_seg s;
 
@@ -462,7 +452,7 @@ static void
 test_time_wait_reuse_without_timestamp(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	go_time_wait(&k);
@@ -501,7 +491,7 @@ static void
 test_time_wait_old_timestamp(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	go_time_wait(&k);
@@ -517,7 +507,7 @@ static void
 test_time_wait_ignores(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	go_time_wait(&k);
@@ -560,7 +550,7 @@ static void
 test_write_after_shutdown(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&plain, &k);
+	struct wire *w = wire_open_one(&plain, &k);
 
 	(void)state;
 	wire_shutdown(&k);

@@ -10,21 +10,11 @@ static struct wire_conf reads = {.service = {.read = true}};
 static struct wire_conf echoes = {.service = {.echo = true, .close_on_fin = true}};
 static struct wire_conf deaf = {.tcp = {.recv_max = 16384}};
 
-static struct wire *
-open_one(const struct wire_conf *conf, struct wire_conn *k)
-{
-	struct wire *w = wire_open(conf);
-
-	wire_conn(w, k);
-	wire_accept(k);
-	return w;
-}
-
 static void
 test_echo(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&echoes, &k);
+	struct wire *w = wire_open_one(&echoes, &k);
 
 	(void)state;
 	wire_send(&k, ACK | PSH, 1, 1, 100);
@@ -47,7 +37,7 @@ static void
 test_one_ack_per_burst(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	for (uint32_t i = 0; i < 10; i++)
@@ -64,7 +54,7 @@ static void
 test_delayed_ack(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	struct wire_seg s;
 	uint64_t at;
 
@@ -135,7 +125,7 @@ static void
 test_edge_of_the_window(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	uint32_t wnd;
 
 	(void)state;
@@ -209,7 +199,7 @@ static void
 test_pieces_of_a_segment(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.wnd = 0;
@@ -230,7 +220,7 @@ static void
 test_out_of_order(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	struct wire_seg s;
 
 	(void)state;
@@ -277,7 +267,7 @@ static void
 test_overlaps(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	wire_send(&k, ACK, 101, 1, 100);
@@ -303,7 +293,7 @@ static void
 test_tiny_segments(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&(struct wire_conf){0}, &k);
+	struct wire *w = wire_open_one(&(struct wire_conf){0}, &k);
 	struct stack_stats st;
 
 	(void)state;
@@ -332,7 +322,7 @@ static void
 test_duplicate_is_acknowledged(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	uint64_t before;
 
 	(void)state;
@@ -352,7 +342,7 @@ static void
 test_dsack(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	struct wire_seg s;
 
 	(void)state;
@@ -387,7 +377,7 @@ static void
 test_window_shuts_and_opens(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&deaf, &k);
+	struct wire *w = wire_open_one(&deaf, &k);
 	struct wire_seg s = {0};
 	uint32_t at = 1;
 
@@ -418,7 +408,7 @@ static void
 test_beyond_the_window(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&deaf, &k);
+	struct wire *w = wire_open_one(&deaf, &k);
 
 	(void)state;
 	wire_send(&k, ACK, 1 + 16384, 1, 10);
@@ -467,7 +457,7 @@ static void
 test_zero_window_probes(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	struct wire_seg s;
 	uint64_t last, gap = 200;
 
@@ -505,7 +495,7 @@ static void
 test_probe_is_taken(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.wnd = 0;
@@ -527,7 +517,7 @@ static void
 test_silly_window_of_peer(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.wnd = 10;
@@ -551,7 +541,7 @@ test_probes_without_answer(void **state)
 {
 	struct wire_conf conf = {.service = {.read = true}, .tcp = {.user_timeout_ms = 3000}};
 	struct wire_conn k;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 	struct wire_seg s, last = {0};
 
 	(void)state;
@@ -572,7 +562,7 @@ test_persist_of_orphan(void **state)
 {
 	struct wire_conf conf = {.service = {.read = true}, .tcp = {.fin_wait_2_ms = 5000}};
 	struct wire_conn k;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 
 	(void)state;
 	k.wnd = 0;
@@ -596,7 +586,7 @@ test_write_room_and_drain(void **state)
 {
 	struct wire_conf conf = {.service = {.read = true}, .tcp = {.send_max = 65536}};
 	struct wire_conn k;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 	struct wire_seg s = {0};
 
 	(void)state;
@@ -622,7 +612,7 @@ static void
 test_small_writes_share_segments(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.wnd = 0;
@@ -641,7 +631,7 @@ test_nagle(void **state)
 {
 	struct wire_conf conf = {.service = {.read = true}, .tcp = {.nagle = true}};
 	struct wire_conn k;
-	struct wire *w = open_one(&conf, &k);
+	struct wire *w = wire_open_one(&conf, &k);
 
 	(void)state;
 	wire_write(&k, 10);
@@ -663,7 +653,7 @@ static void
 test_paws(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.ts_val = 100000;
@@ -689,7 +679,7 @@ static void
 test_timestamp_echo(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 	struct wire_seg s;
 
 	(void)state;
@@ -716,7 +706,7 @@ static void
 test_paws_after_24_days(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	k.ts_val = 100000;

@@ -12,16 +12,6 @@
 static struct wire_conf reads = {.service = {.read = true}},
 			echoes = {.service = {.read = true, .echo = true}};
 
-static struct wire *
-open_one(const struct wire_conf *conf, struct wire_conn *k)
-{
-	struct wire *w = wire_open(conf);
-
-	wire_conn(w, k);
-	wire_accept(k);
-	return w;
-}
-
 /** Let time pass until the retransmission timer has fired once more. */
 static void
 run_rto(struct wire *w)
@@ -38,7 +28,7 @@ static void
 test_no_other_buffer(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&echoes, &k);
+	struct wire *w = wire_open_one(&echoes, &k);
 
 	(void)state;
 	test_starve(wire_worker(w, 0)->mp_small);
@@ -48,7 +38,7 @@ test_no_other_buffer(void **state)
 	wire_expect(&k, ACK, 1, 1001, 1000);
 	test_feed(wire_worker(w, 0)->mp_small);
 	wire_close(w);
-	w = open_one(&reads, &k);
+	w = wire_open_one(&reads, &k);
 	test_starve(wire_worker(w, 0)->mp_small);
 	wire_write(&k, MSS);
 	wire_expect(&k, ACK, 1, 1, MSS);
@@ -63,7 +53,7 @@ static void
 again_while_held(uint32_t len)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	wire_hold(w, true);
 	wire_write(&k, len);
@@ -93,7 +83,7 @@ static void
 test_held_and_no_buffer(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	wire_hold(w, true);
@@ -117,7 +107,7 @@ static void
 partial_ack(bool held)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	wire_hold(w, true);
 	wire_write(&k, 1000);
@@ -148,7 +138,7 @@ too_big(bool held)
 {
 	const uint32_t fits = 1400 - HLEN;
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	wire_hold(w, true);
 	wire_write(&k, MSS);
@@ -172,21 +162,28 @@ test_too_big(void **state)
 	too_big(false);
 }
 
+/** The window is closed to what is written, and the port keeps the probe of it. */
+static void
+probed(struct wire_conn *k, uint32_t len)
+{
+	wire_hold(k->w, true);
+	k->wnd = 0;
+	wire_send(k, ACK, 1, 1, 0);
+	wire_write(k, len);
+	for (unsigned t = 0; t < 5000 && wire_pending(k->w) == 0; t++)
+		wire_run(k->w, 1);
+	wire_expect(k, ACK, 1, 1, 1);
+}
+
 /* A persist probe is one byte of an element; then all of it goes. */
 static void
 test_probe(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
-	wire_hold(w, true);
-	k.wnd = 0;
-	wire_send(&k, ACK, 1, 1, 0);
-	wire_write(&k, 1000);
-	for (unsigned t = 0; t < 5000 && wire_pending(w) == 0; t++)
-		wire_run(w, 1);
-	wire_expect(&k, ACK, 1, 1, 1);
+	probed(&k, 1000);
 	k.wnd = 0xffff;
 	wire_send(&k, ACK, 1, 2, 0);
 	wire_expect(&k, ACK, 2, 1, 999);
@@ -198,15 +195,9 @@ static void
 probe_of_one(bool held)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
-	wire_hold(w, true);
-	k.wnd = 0;
-	wire_send(&k, ACK, 1, 1, 0);
-	wire_write(&k, 1);
-	for (unsigned t = 0; t < 5000 && wire_pending(w) == 0; t++)
-		wire_run(w, 1);
-	wire_expect(&k, ACK, 1, 1, 1);
+	probed(&k, 1);
 	wire_hold(w, held);
 	wire_write(&k, 100);
 	wire_write(&k, 1000);
@@ -236,7 +227,7 @@ static void
 test_hangup_while_held(void **state)
 {
 	struct wire_conn k;
-	struct wire *w = open_one(&reads, &k);
+	struct wire *w = wire_open_one(&reads, &k);
 
 	(void)state;
 	wire_hold(w, true);

@@ -158,6 +158,8 @@ void wire_accept(struct wire_conn *k);
 void wire_accepting(struct wire_conn *k);
 /** The last ACK of a handshake; k->c is set. */
 void wire_expect_accept(struct wire_conn *k);
+/** A wire, with one call on it that was accepted. */
+struct wire *wire_open_one(const struct wire_conf *conf, struct wire_conn *k);
 /** Handshake with us as client. */
 void wire_connect(struct wire_conn *k);
 

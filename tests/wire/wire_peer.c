@@ -308,3 +308,13 @@ wire_connect(struct wire_conn *k)
 	k->our_port = ntohs(k->c->cn.n.key.lport_be);
 	wire_turn(k->w);
 }
+
+struct wire *
+wire_open_one(const struct wire_conf *conf, struct wire_conn *k)
+{
+	struct wire *w = wire_open(conf);
+
+	wire_conn(w, k);
+	wire_accept(k);
+	return w;
+}
