@@ -161,10 +161,12 @@ conv_alloc(struct worker *w, enum node_kind kind, const struct key *k, uint32_t 
 	struct conv_node *cn;
 	uint64_t word;
 
-	/* Relaxed: a count, nothing is handed over by it. */
-	if (atomic_fetch_add_explicit(&s->live, 1, memory_order_relaxed) >= s->limit ||
-		rte_mempool_get(s->mp, (void **)&cn) != 0) {
-		atomic_fetch_sub_explicit(&s->live, 1, memory_order_relaxed);
+	if (!slab_take(s, &w->seat->allowed[kind])) {
+		w->seat->c.refused[kind]++;
+		return NULL;
+	}
+	if (rte_mempool_get(s->mp, (void **)&cn) != 0) {
+		slab_give(s, &w->seat->allowed[kind], 1);
 		w->seat->c.refused[kind]++;
 		return NULL;
 	}
@@ -188,6 +190,8 @@ void
 conv_abandon(struct worker *w, struct conv_node *cn)
 {
 	assert(conv_dead(cn));
+	if (conv_timer_take(w, cn))
+		node_unref(&cn->n);
 	conv_put(w, cn);
 }
 
@@ -231,16 +235,20 @@ conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_
 	return err;
 }
 
-/** DEAD for good, and the table's reference goes; the caller is inside, so it is not the last. */
+/**
+ * DEAD for good, and the table's reference goes, and that of a timer in this seat's wheel; the caller is inside, so it is not the
+ * last.
+ */
 static void
 conv_mark_dead(struct worker *w, struct conv_node *cn)
 {
+	uint64_t refs = conv_timer_take(w, cn) ? 2 * NODE_REF : NODE_REF;
 	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
 
 	POINT("close_post_unhash", &cn->n.word);
 	/* Release: who sees DEAD and looks again finds the table changed already. */
-	while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
-		(word | NODE_DEAD) - NODE_REF, memory_order_release, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word, (word | NODE_DEAD) - refs,
+		memory_order_release, memory_order_relaxed))
 		POINT("mark dead again", &cn->n.word);
 	assert(node_refs(word) >= 2);
 	conv_timer_cancel(w, cn);
@@ -304,8 +312,7 @@ conv_reclaimed(struct worker *w, const struct reclaim_batch *b)
 	}
 	for (unsigned k = 0; k < NODE_KINDS; k++)
 		if (count[k] > 0)
-			atomic_fetch_sub_explicit(
-				&ct->slab[k].live, count[k], memory_order_relaxed);
+			slab_give(&ct->slab[k], &w->seat->allowed[k], count[k]);
 }
 
 /* ---- a worker's turn ---- */
@@ -472,7 +479,21 @@ conv_stats(const struct conv_table *ct, struct conv_counters *ret)
 uint32_t
 conv_live(const struct conv_table *ct, enum node_kind kind)
 {
-	return atomic_load_explicit(&ct->slab[kind].live, memory_order_relaxed);
+	uint32_t given = atomic_load_explicit(&ct->slab[kind].given, memory_order_relaxed),
+		 unused = 0;
+
+	for (unsigned i = 0; i < ct->nseats; i++)
+		unused += atomic_load_explicit(&ct->seats[i].allowed[kind], memory_order_relaxed);
+	return given - RTE_MIN(given, unused);
+}
+
+bool
+conv_full(const struct worker *w, enum node_kind kind)
+{
+	const struct slab *s = &w->convs->slab[kind];
+
+	return atomic_load_explicit(&w->seat->allowed[kind], memory_order_relaxed) == 0 &&
+		atomic_load_explicit(&s->given, memory_order_relaxed) >= s->limit;
 }
 
 uint32_t

@@ -77,7 +77,8 @@ struct node_ops {
 struct conv_table_conf {
 	const char *name; /* unique in the process, <= 16 bytes */
 	unsigned seats; /* workers.max */
-	uint32_t limit[NODE_KINDS]; /* most nodes of each kind */
+	uint32_t limit
+		[NODE_KINDS]; /* most nodes of each kind; of a large one, up to 1 % may stand unused with idle seats */
 	uint32_t listeners;
 	struct key_secret secret;
 	int socket_id;
@@ -128,6 +129,8 @@ conv_alloc(struct worker *w, enum node_kind kind, const struct key *k, uint32_t 
 /** Give back a node that was never published. Runs the kind's retire, which must therefore take
  * half-built nodes (what was not filled in is zero). */
 void conv_abandon(struct worker *w, struct conv_node *cn);
+/** Arm the timer of a node that is not published yet, as conv_timer_set does for others. conv_abandon disarms it. */
+void conv_timer_preset(struct worker *w, struct conv_node *cn, uint32_t at_ms);
 /**
  * Put a fully built node into the table (insert-if-absent), with bits of work that whoever
  * enters first does (NODE_KICK: "you were just born").
@@ -259,6 +262,8 @@ uint64_t conv_met(const struct worker *w);
 /** Nodes of a kind that are allocated now (living or waiting for a grace period). */
 uint32_t conv_live(const struct conv_table *ct, enum node_kind kind);
 uint32_t conv_limit(const struct conv_table *ct, enum node_kind kind);
+/** True if conv_alloc would find no room now. On a worker. */
+bool conv_full(const struct worker *w, enum node_kind kind);
 /** Bytes that slabs and table take for these limits. */
 uint64_t
 conv_memory(const struct conv_table_conf *conf, const struct node_ops *const ops[NODE_KINDS]);

@@ -39,6 +39,8 @@ struct seat { /* NOLINT(clang-analyzer-optin.performance.Padding): the inbox has
 	uint64_t fences, fences_passed;
 	struct conv_counters c;
 	struct wheel wheel;
+	_Atomic uint32_t
+		allowed[NODE_KINDS]; /* nodes that it may make without asking; only it writes */
 	_Atomic uint32_t inbox
 		__rte_cache_aligned; /* ids, last in first; nodes with POSTED, one reference each */
 } __rte_cache_aligned;
@@ -52,8 +54,9 @@ struct slab { /* NOLINT(clang-analyzer-optin.performance.Padding): the count has
 	uint32_t stride; /* bytes from slot to slot, the pool's header included */
 	uint32_t capacity; /* slots: the limit, and what caches may hold back */
 	uint32_t limit;
+	uint32_t share; /* what a seat asks for at once */
 	uint32_t first; /* number of slot 0 in the numbering that handles use */
-	_Atomic uint32_t live __rte_cache_aligned;
+	_Atomic uint32_t given __rte_cache_aligned; /* of the limit, to nodes and to seats */
 };
 
 struct conv_table { /* NOLINT(clang-analyzer-optin.performance.Padding): counts have lines of their own */
@@ -100,6 +103,8 @@ conv_ops(const struct conv_table *ct, const struct conv_node *cn)
 int slab_start(struct conv_table *ct, enum node_kind kind);
 void slab_free(struct slab *s);
 uint32_t slab_capacity(uint32_t limit, unsigned seats);
+bool slab_take(struct slab *s, _Atomic uint32_t *allowed);
+void slab_give(struct slab *s, _Atomic uint32_t *allowed, uint32_t n);
 
 /* enter.c: the steps of the word */
 enum conv_entered {
@@ -108,7 +113,6 @@ enum conv_entered {
 	CONV_GONE, /* dead, or no reference left */
 };
 enum conv_entered conv_enter(struct worker *w, struct conv_node *cn);
-enum conv_entered conv_enter_seen(struct worker *w, struct conv_node *cn, uint64_t *ret_work);
 bool conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits);
 void conv_leave(struct worker *w, struct conv_node *cn);
 bool conv_get_live(struct worker *w, struct conv_node *cn);
@@ -116,7 +120,6 @@ void conv_backlog_input(struct worker *w, struct conv_node *cn, struct rte_mbuf 
 void conv_run_kicks(struct worker *w, unsigned *ret_n);
 void conv_run_again(struct worker *w);
 unsigned conv_run_inbox(struct worker *w);
-void conv_work_standing(struct worker *w, struct conv_node *cn);
 /** Inside cn: hand it a packet that was looked up before, now that nobody can take the node away: if it lives, and the tuple
  * is its own (I5); else the packet is looked up again. Consumes m. */
 void conv_deliver(struct worker *w, struct conv_node *cn, struct rte_mbuf *m);
@@ -129,5 +132,6 @@ void wheel_init(struct wheel *wh, uint32_t now_ms);
 unsigned conv_run_timers(struct worker *w);
 void conv_timer_posted(struct worker *w, struct conv_node *cn);
 void conv_timer_prefetch(const struct worker *w, const struct conv_node *cn);
+bool conv_timer_take(struct worker *w, struct conv_node *cn);
 void conv_timer_cancel(struct worker *w, struct conv_node *cn);
 uint32_t wheel_next_ms(const struct wheel *wh, uint32_t most);

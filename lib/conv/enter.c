@@ -35,83 +35,6 @@ backlog_first(uint64_t head)
 	return (struct rte_mbuf *)(uintptr_t)(head & BACKLOG_PTR_MASK);
 }
 
-/**
- * Enter a candidate: reference and hold in one step.
- *
- * Memory order: acquire on success, pairing with the release of the last
- * conv_leave (its writes to the node) and of the publisher (the node's making).
- *
- * @param ret_work CONV_IN: the work that stood then
- */
-enum conv_entered
-conv_enter_seen(struct worker *w, struct conv_node *cn, uint64_t *ret_work)
-{
-	uint64_t word;
-
-	assert(w->in == NULL);
-	POINT("pre_enter", &cn->n.word);
-	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
-	do {
-		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
-			w->seat->c.get_failed++;
-			/* Pairs with conv_die's release: the table no longer leads here. */
-			atomic_thread_fence(memory_order_acquire);
-			return CONV_GONE;
-		}
-		if ((word & NODE_INSIDE) != 0) {
-			w->seat->c.busy++;
-			return CONV_BUSY;
-		}
-		POINT("enter", &cn->n.word);
-	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
-		(word | NODE_INSIDE) + NODE_REF, memory_order_acquire, memory_order_relaxed));
-	w->in = cn;
-	w->seat->c.entered++;
-	*ret_work = word & NODE_WORK;
-	return CONV_IN;
-}
-
-enum conv_entered
-conv_enter(struct worker *w, struct conv_node *cn)
-{
-	uint64_t work;
-
-	return conv_enter_seen(w, cn, &work);
-}
-
-/**
- * With a reference in hand: enter, or, if somebody is inside, leave bits of work to him.
- *
- * Also for DEAD nodes, whose backlog must be emptied by somebody.
- *
- * Memory order: acquire to enter (as conv_enter); release to leave the bits, so
- * that who finds them finds what they speak of (backlog, a service's queue).
- *
- * @return true: inside, and the caller's reference is now the hold's; false: bits are
- *         set, and the reference is still the caller's
- */
-bool
-conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
-{
-	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
-	uint64_t next;
-
-	assert(w->in == NULL);
-	do {
-		assert(node_refs(word) > 0);
-		next = (word & NODE_INSIDE) != 0 ? word | bits : word | NODE_INSIDE;
-		POINT("enter or leave bits", &cn->n.word);
-	} while (!atomic_compare_exchange_weak_explicit(
-		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
-	if ((word & NODE_INSIDE) != 0) {
-		w->seat->c.busy++;
-		return false;
-	}
-	w->in = cn;
-	w->seat->c.entered++;
-	return true;
-}
-
 /** Take a reference on a node that is not DEAD. Relaxed: who has it looks at nothing before conv_enter_or has let him in. */
 bool
 conv_get_live(struct worker *w, struct conv_node *cn)
@@ -200,13 +123,10 @@ conv_work(struct worker *w, struct conv_node *cn, uint64_t bits)
 		conv_ops(w->convs, cn)->work(w, cn, bits);
 }
 
-/** Do the work whose bits were seen to stand, once. Inside. */
+/** Do the work that the caller has taken out of the word. Inside. */
 static void
-conv_work_round(struct worker *w, struct conv_node *cn, uint64_t bits)
+conv_work_taken(struct worker *w, struct conv_node *cn, uint64_t bits)
 {
-	POINT("take work", &cn->n.word);
-	/* Acquire: pairs with the release of those who set the bits. */
-	atomic_fetch_and_explicit(&cn->n.word, ~bits, memory_order_acquire);
 	/* Birth and hangup come before packets; a timer after them, as they may make it needless. */
 	conv_work(w, cn, bits & (NODE_KICK | NODE_HANGUP));
 	if ((bits & NODE_PACKET) != 0)
@@ -214,16 +134,90 @@ conv_work_round(struct worker *w, struct conv_node *cn, uint64_t bits)
 	conv_work(w, cn, bits & NODE_TIMER);
 }
 
-/** What stands when a worker enters is done before what it brings, which keeps the order of packets. */
-void
-conv_work_standing(struct worker *w, struct conv_node *cn)
+/** Inside, after the step that took a word's work along: what stood then is done before what the caller brings, which keeps the order
+ * of packets. */
+static inline void
+conv_came_in(struct worker *w, struct conv_node *cn, uint64_t word)
 {
-	uint64_t bits;
+	w->in = cn;
+	w->seat->c.entered++;
+	if (unlikely((word & NODE_WORK) != 0))
+		conv_work_taken(w, cn, word & NODE_WORK);
+}
 
-	POINT("look for work", &cn->n.word);
-	bits = atomic_load_explicit(&cn->n.word, memory_order_relaxed) & NODE_WORK;
-	if (bits != 0)
-		conv_work_round(w, cn, bits);
+/**
+ * Enter a candidate: reference, hold and the work that stands in one step; that work is done.
+ *
+ * Memory order: acquire on success, pairing with the release of the last
+ * conv_leave (its writes to the node), of the publisher (the node's making), and of those who set the bits.
+ */
+enum conv_entered
+conv_enter(struct worker *w, struct conv_node *cn)
+{
+	uint64_t word;
+
+	assert(w->in == NULL);
+	POINT("pre_enter", &cn->n.word);
+	word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	do {
+		if ((word & NODE_DEAD) != 0 || node_refs(word) == 0) {
+			w->seat->c.get_failed++;
+			/* Pairs with conv_die's release: the table no longer leads here. */
+			atomic_thread_fence(memory_order_acquire);
+			return CONV_GONE;
+		}
+		if ((word & NODE_INSIDE) != 0) {
+			w->seat->c.busy++;
+			return CONV_BUSY;
+		}
+		POINT("enter", &cn->n.word);
+	} while (!atomic_compare_exchange_weak_explicit(&cn->n.word, &word,
+		((word & ~NODE_WORK) | NODE_INSIDE) + NODE_REF, memory_order_acquire,
+		memory_order_relaxed));
+	conv_came_in(w, cn, word);
+	return CONV_IN;
+}
+
+/**
+ * With a reference in hand: enter, as conv_enter does, or, if somebody is inside, leave bits of work to him.
+ *
+ * Also for DEAD nodes, whose backlog must be emptied by somebody.
+ *
+ * Memory order: acquire to enter (as conv_enter); release to leave the bits, so
+ * that who finds them finds what they speak of (backlog, a service's queue).
+ *
+ * @return true: inside, and the caller's reference is now the hold's; false: bits are
+ *         set, and the reference is still the caller's
+ */
+bool
+conv_enter_or(struct worker *w, struct conv_node *cn, uint64_t bits)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+	uint64_t next;
+
+	assert(w->in == NULL);
+	do {
+		assert(node_refs(word) > 0);
+		next = (word & NODE_INSIDE) != 0 ? word | bits : (word & ~NODE_WORK) | NODE_INSIDE;
+		POINT("enter or leave bits", &cn->n.word);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&cn->n.word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+	if ((word & NODE_INSIDE) != 0) {
+		w->seat->c.busy++;
+		return false;
+	}
+	conv_came_in(w, cn, word);
+	return true;
+}
+
+/** Take the bits of work that were seen to stand, and do it. Inside. */
+static void
+conv_work_round(struct worker *w, struct conv_node *cn, uint64_t bits)
+{
+	POINT("take work", &cn->n.word);
+	/* Acquire: pairs with the release of those who set the bits. */
+	atomic_fetch_and_explicit(&cn->n.word, ~bits, memory_order_acquire);
+	conv_work_taken(w, cn, bits);
 }
 
 static void
@@ -399,7 +393,6 @@ conv_backlog_input(struct worker *w, struct conv_node *cn, struct rte_mbuf **m, 
 	POINT("post_tryget", &cn->n.word);
 	conv_backlog_push(w, cn, m, n);
 	if (conv_enter_or(w, cn, NODE_PACKET)) {
-		conv_work_standing(w, cn);
 		conv_backlog_drain(w, cn);
 		conv_leave(w, cn);
 	} else {
@@ -464,7 +457,6 @@ conv_enter_standing(struct worker *w, struct conv_node *cn)
 		conv_put(w, cn);
 		return;
 	}
-	conv_work_standing(w, cn);
 	conv_leave(w, cn);
 }
 

@@ -95,15 +95,12 @@ conv_input_busy(struct worker *w, struct conv_node *cn, const struct burst *b, u
 static inline void
 conv_input_group(struct worker *w, struct conv_node *cn, const struct burst *b, unsigned i)
 {
-	uint64_t work = 0;
-	enum conv_entered e = conv_enter_seen(w, cn, &work);
+	enum conv_entered e = conv_enter(w, cn);
 
 	if (unlikely(e == CONV_BUSY)) {
 		conv_input_busy(w, cn, b, i);
 		return;
 	}
-	if (unlikely(work != 0))
-		conv_work_standing(w, cn);
 	for (; i != GROUP_END; i = b->next[i]) {
 		if (e == CONV_IN)
 			conv_deliver(w, cn, b->m[i]);

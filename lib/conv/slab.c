@@ -20,6 +20,51 @@ slab_capacity(uint32_t limit, unsigned seats)
 	return limit + (seats + 1) * (SLAB_CACHE + SLAB_CACHE / 2);
 }
 
+/*
+ * A limit is shared out in pieces, so that making a node does not cost a line that all workers write: a seat asks for so many
+ * at once, and keeps no more than twice as many. All seats together keep less than 1 % of the limit.
+ */
+#define SHARE_MAX 32
+
+static uint32_t
+slab_share(uint32_t limit, unsigned seats)
+{
+	return RTE_MIN((uint32_t)SHARE_MAX, limit / (256 * (seats + 1)));
+}
+
+/** One node of the limit, of what the seat is allowed or else of what is left. All relaxed: counts, nothing is handed over by them. */
+bool
+slab_take(struct slab *s, _Atomic uint32_t *allowed)
+{
+	uint32_t mine = atomic_load_explicit(allowed, memory_order_relaxed);
+	uint32_t given;
+
+	if (mine == 0) {
+		given = atomic_load_explicit(&s->given, memory_order_relaxed);
+		do {
+			if (given >= s->limit)
+				return false;
+			mine = RTE_MIN(RTE_MAX(s->share, 1u), s->limit - given);
+		} while (!atomic_compare_exchange_weak_explicit(&s->given, &given, given + mine,
+			memory_order_relaxed, memory_order_relaxed));
+	}
+	atomic_store_explicit(allowed, mine - 1, memory_order_relaxed);
+	return true;
+}
+
+/** n nodes have gone. Relaxed: as above. */
+void
+slab_give(struct slab *s, _Atomic uint32_t *allowed, uint32_t n)
+{
+	uint32_t mine = atomic_load_explicit(allowed, memory_order_relaxed) + n;
+
+	if (mine > 2 * s->share) {
+		atomic_fetch_sub_explicit(&s->given, mine - s->share, memory_order_relaxed);
+		mine = s->share;
+	}
+	atomic_store_explicit(allowed, mine, memory_order_relaxed);
+}
+
 struct slab_init {
 	struct slab *s;
 	enum node_kind kind;
@@ -74,6 +119,7 @@ slab_start(struct conv_table *ct, enum node_kind kind)
 	int err;
 
 	s->limit = ct->conf.limit[kind];
+	s->share = slab_share(s->limit, ct->conf.seats);
 	s->capacity = slab_capacity(s->limit, ct->conf.seats);
 	(void)snprintf(name, sizeof(name), "%.16s.%u", ct->name, (unsigned)kind % NODE_KINDS);
 	s->mp = rte_mempool_create_empty(name, s->capacity, RTE_CACHE_LINE_ROUNDUP(s->ops.size),

@@ -114,7 +114,6 @@ timer_fire(struct worker *w, struct conv_node *cn)
 		conv_put(w, cn);
 		return;
 	}
-	conv_work_standing(w, cn);
 	if (!conv_dead(cn))
 		conv_ops(w->convs, cn)->work(w, cn, NODE_TIMER);
 	conv_leave(w, cn);
@@ -183,16 +182,25 @@ conv_timer_posted(struct worker *w, struct conv_node *cn)
 	timer_look(w, cn);
 }
 
-/** Out of the own seat's wheel, by who is inside. Relaxed: the word's release hands over what was done. */
-static void
-timer_let_go(struct worker *w, struct conv_node *cn)
+/**
+ * Out of the wheel, if it is the own seat's, by who is inside, or has a node that was never published. Relaxed: nobody but the
+ * owner, which is us, leaves the armed state, and the word's release hands over what was done.
+ * @return true: the timer's reference is the caller's now
+ */
+bool
+conv_timer_take(struct worker *w, struct conv_node *cn)
 {
+	uint32_t at = atomic_load_explicit(&cn->timer.deadline, memory_order_relaxed);
+
+	POINT("take timer", &cn->timer.deadline);
+	if (at == CONV_TIMER_UNARMED || timer_owner(cn) != w->seat->number)
+		return false;
 	wheel_unlink(w->seat, cn);
 	atomic_store_explicit(&cn->timer.deadline, CONV_TIMER_UNARMED, memory_order_relaxed);
-	/* Not the last reference: the caller is inside. */
-	node_unref(&cn->n);
+	return true;
 }
 
+/** With a reference for it: into the own seat's wheel. */
 static void
 timer_arm(struct worker *w, struct conv_node *cn, uint32_t at)
 {
@@ -200,7 +208,6 @@ timer_arm(struct worker *w, struct conv_node *cn, uint32_t at)
 	uint32_t last = atomic_load_explicit(&cn->timer.when, memory_order_relaxed);
 	bool busy = last != 0 && (int32_t)(last - w->now_ms) > 0;
 
-	conv_hold(cn);
 	atomic_store_explicit(&cn->owner, (uint8_t)(s->number | (busy ? CONV_TIMER_BUSY : 0)),
 		memory_order_relaxed);
 	atomic_store_explicit(&cn->timer.when, at, memory_order_relaxed);
@@ -209,6 +216,17 @@ timer_arm(struct worker *w, struct conv_node *cn, uint32_t at)
 	/* Release: whoever sees it armed sees its owner. */
 	atomic_store_explicit(&cn->timer.deadline, at, memory_order_release);
 	s->c.timers_armed++;
+}
+
+void
+conv_timer_preset(struct worker *w, struct conv_node *cn, uint32_t at_ms)
+{
+	uint64_t word = atomic_load_explicit(&cn->n.word, memory_order_relaxed);
+
+	assert((word & (NODE_DEAD | NODE_LISTED)) == NODE_DEAD);
+	/* Relaxed: nobody else knows it; the insert publishes it, with release. */
+	atomic_store_explicit(&cn->n.word, word + NODE_REF, memory_order_relaxed);
+	timer_arm(w, cn, timer_encode(at_ms));
 }
 
 void
@@ -224,7 +242,10 @@ conv_timer_set(struct worker *w, struct conv_node *cn, uint32_t at_ms)
 	/* Acquire: if the owner has let go of it, its unlinking is done. */
 	was = atomic_load_explicit(&t->deadline, memory_order_acquire);
 	do {
+		if (was == at)
+			return; /* armed, and looked at by then */
 		if (was == CONV_TIMER_UNARMED) {
+			conv_hold(cn);
 			timer_arm(w, cn, at);
 			return;
 		}
@@ -260,7 +281,9 @@ conv_timer_stop(struct worker *w, struct conv_node *cn)
 	/* Armed: nobody but the owner changes that, and we are inside, so this is the owner still. */
 	owner = atomic_load_explicit(&cn->owner, memory_order_relaxed);
 	if (owner == w->seat->number) {
-		timer_let_go(w, cn);
+		/* Not the last reference: the caller is inside. */
+		if (conv_timer_take(w, cn))
+			node_unref(&cn->n);
 		return;
 	}
 	if ((owner & CONV_TIMER_BUSY) != 0)
@@ -272,16 +295,12 @@ conv_timer_stop(struct worker *w, struct conv_node *cn)
 			break;
 }
 
-/**
- * The node has died (DEAD is set): its timer's reference must not pin it. Ours goes at once;
- * another seat's owner is told by a deadline of now.
- */
+/** The node has died (DEAD is set): its timer's reference must not pin it. Another seat's owner is told by a deadline of now. */
 void
 conv_timer_cancel(struct worker *w, struct conv_node *cn)
 {
 	struct conv_timer *t = &cn->timer;
 	uint32_t now = timer_encode(w->now_ms), was;
-	unsigned owner;
 
 	POINT("cancel", &t->deadline);
 	was = atomic_load_explicit(&t->deadline, memory_order_relaxed);
@@ -291,13 +310,8 @@ conv_timer_cancel(struct worker *w, struct conv_node *cn)
 		POINT("deadline now", &t->deadline);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->deadline, &was, now, memory_order_seq_cst, memory_order_relaxed));
-	owner = timer_owner(cn);
-	if (owner != w->seat->number) {
-		w->seat->c.timers_moved_remote++;
-		conv_post_timer(w->convs, owner, cn);
-		return;
-	}
-	timer_let_go(w, cn);
+	w->seat->c.timers_moved_remote++;
+	conv_post_timer(w->convs, timer_owner(cn), cn);
 }
 
 /** Take a slot's nodes down one by one: they go to lower levels, or are judged. */

@@ -42,13 +42,6 @@ tcp_listener_take(struct listener *l)
 	return false;
 }
 
-/** No conversation could come of a call now. */
-static bool
-tcp_listen_full(const struct worker *w)
-{
-	return conv_live(w->convs, NODE_CONV) >= conv_limit(w->convs, NODE_CONV);
-}
-
 /**
  * A half-open call for the SYN m (parsed), complete but not published.
  * @return NULL: there can be none now; m is the caller's
@@ -60,7 +53,8 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	struct tcp_half_open *h;
 	struct conv_node *cn;
 
-	if (tcp_listen_full(w) || !tcp_listener_take(l))
+	/* No conversation could come of a call now. */
+	if (conv_full(w, NODE_CONV) || !tcp_listener_take(l))
 		return NULL;
 	cn = conv_alloc(w, NODE_HALF_OPEN, &p->key.k, p->hash);
 	if (cn == NULL) {
@@ -82,6 +76,8 @@ tcp_half_open_make(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	h->opts |= tcp_ecn_asked(w, p) ? TCP_OPT_ECN : 0;
 	h->wscale = p->tcp.wscale;
 	cn->state = TCP_SYN_RECEIVED;
+	/* As tcp_half_open_send will have it. */
+	conv_timer_preset(w, cn, w->now_ms + TCP_RTO_INIT_MS);
 	return cn;
 }
 
@@ -468,7 +464,7 @@ tcp_listen_syn(struct worker *w, struct rte_mbuf *m, struct listener *l)
 	}
 	POINT("pre_newcall", &l->closed);
 	cn = tcp_half_open_make(w, m, l);
-	if (cn == NULL && tcp_listen_full(w)) {
+	if (cn == NULL && conv_full(w, NODE_CONV)) {
 		LISTENER_ADD(w, l, refused, 1);
 		drop(w, m, DROP_TCP_BACKLOG);
 		return;

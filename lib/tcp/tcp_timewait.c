@@ -36,15 +36,11 @@ tcp_time_wait_enter(struct worker *w, struct tcp_conv *tc)
 	tw->challenge_at = tc->challenge_at;
 	tc->end = CONV_END_CLOSED;
 	tcp_last_call(w, tc);
-	/* Its timer is set from inside: a kick brings somebody there. */
-	conv_hold(cn);
-	if (conv_replace(w, &tc->c.cn, cn, NODE_KICK) == 0) {
-		conv_kick(w, cn, NODE_KICK);
-	} else {
+	conv_timer_preset(w, cn, tw->until);
+	if (conv_replace(w, &tc->c.cn, cn, 0) != 0) {
 		assert(false); /* we are inside and alive: we are in the table */
 		conv_abandon(w, cn);
 	}
-	conv_put(w, cn);
 }
 
 static void

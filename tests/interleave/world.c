@@ -258,7 +258,6 @@ world_kill(struct worker *w, struct world_node *n)
 {
 	if (conv_enter(w, &n->cn) != CONV_IN)
 		return false;
-	conv_work_standing(w, &n->cn);
 	conv_die(w, &n->cn);
 	conv_leave(w, &n->cn);
 	return true;

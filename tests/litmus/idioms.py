@@ -16,18 +16,30 @@ Word = collections.namedtuple("Word", "refs inside dead queued posted listed gen
 
 # ---- the word: lib/conv/enter.c, lib/ipht/node.h ----
 
-def conv_enter(c):
-    w = yield update("word", lambda w: None if w.dead or w.refs == 0 or w.inside else w._replace(inside=True, refs=w.refs + 1),
-                     c("conv_enter_seen", "node.word", "cas"))
+def nothing(bits):
+    return
+    yield
+
+
+def conv_enter(c, work=nothing):
+    """work(bits): what the node's kind does with the work that stood."""
+    w = yield update("word", lambda w: None if w.dead or w.refs == 0 or w.inside
+                     else w._replace(inside=True, refs=w.refs + 1, work=frozenset()), c("conv_enter", "node.word", "cas"))
     if w.dead or w.refs == 0:
-        yield fence(c("conv_enter_seen", "fence", "fence"))
+        yield fence(c("conv_enter", "fence", "fence"))
         return "gone"
-    return "busy" if w.inside else "in"
+    if w.inside:
+        return "busy"
+    if w.work:
+        yield from work(w.work)
+    return "in"
 
 
-def conv_enter_or(c, bits):
-    w = yield update("word", lambda w: w._replace(work=w.work | bits) if w.inside else w._replace(inside=True),
+def conv_enter_or(c, bits, work):
+    w = yield update("word", lambda w: w._replace(work=w.work | bits) if w.inside else w._replace(inside=True, work=frozenset()),
                      c("conv_enter_or", "node.word", "cas"))
+    if not w.inside and w.work:
+        yield from work(w.work)
     return not w.inside
 
 
@@ -85,10 +97,9 @@ def conv_kick(c, bits):
 
 def conv_enter_standing(c, work):
     w = yield load("word")
-    if not w.work or not (yield from conv_enter_or(c, frozenset())):
+    if not w.work or not (yield from conv_enter_or(c, frozenset(), work)):
         yield from node_unref(c)
         return
-    yield from conv_work_round(c, work)
     yield from conv_leave(c, work)
 
 
@@ -96,11 +107,6 @@ def conv_run_kicks(c, work):
     """The list holds the node."""
     yield update("word", lambda w: w._replace(queued=False), c("conv_run_kicks", "node.word", "and"))
     yield from conv_enter_standing(c, work)
-
-
-def nothing(bits):
-    return
-    yield
 
 
 def use(loc):
@@ -167,7 +173,7 @@ def bits_left(c):
 
     def brings():
         yield write("queue", 1)
-        if (yield from conv_enter_or(c, frozenset(["kick"]))):
+        if (yield from conv_enter_or(c, frozenset(["kick"]), work)):
             yield from use("state")
             yield from work(["kick"])
             yield from conv_leave(c, work)
@@ -203,8 +209,7 @@ def backlog(c, pushers):
             if not (yield from conv_get_live(c)):
                 return
             yield from conv_backlog_push(c, packet)
-            if (yield from conv_enter_or(c, frozenset(["packet"]))):
-                yield from conv_work_round(c, work)
+            if (yield from conv_enter_or(c, frozenset(["packet"]), work)):
                 yield from conv_backlog_drain(c)
                 yield from use("state")
                 yield from conv_leave(c, work)
@@ -415,6 +420,9 @@ def timer_owner(c):
     def cancels():
         if (yield from conv_enter(c)) != "in":
             return
+        if (yield load("deadline", c("conv_timer_take", "conv_timer.deadline", "load"))) != UNARMED:
+            if (yield load("owner", c("timer_owner", "conv_node.owner", "load"))) != 2:
+                raise Bad("it is taken out of another seat's wheel")
         was = yield load("deadline", c("conv_timer_cancel", "conv_timer.deadline", "load"))
         while was != UNARMED:
             seen = yield update("deadline", lambda d: 0 if d == was else None, c("conv_timer_cancel", "conv_timer.deadline", "cas"))

@@ -7,6 +7,7 @@ proctype worker(byte me)
 {
 	byte n, young = NIL, key, gen, at, bits, bring, p, pgen, again[KEYS], left = PACKETS;
 	bit in; /* w->in is n */
+	bit taken; /* the timer's reference, by who lets its node die */
 	bit boxed; /* after the timer's part, n's work is to be looked at with the inbox's reference */
 
 end_idle: /* stack_turn_seat: its parts in any order, each a turn of its own */
@@ -28,7 +29,7 @@ lookup:		n = table[key]; /* ipht_look_burst */
 		if
 		:: !LIVE(n) && HAS(NOT_ZERO) -> assert(table[key] != n); again[key]++; goto done
 		:: (LIVE(n) || !HAS(NOT_ZERO)) && C.inside && HAS(HOLD) -> GO busy
-		:: else -> hold(n); C.inside = 1; in = 1; bring = OWN; goto round
+		:: else -> hold(n); C.inside = 1; in = 1; bring = OWN; bits = C.work; C.work = 0; goto work
 		fi
 	}
 busy:	atomic { /* conv_backlog_input: conv_get_live */
@@ -51,11 +52,11 @@ enter_or: /* conv_enter_or, with a reference that is ours */
 		:: C.inside || (bring == PACKET && !HAS(LATE_LOOK)) ->
 			C.work = C.work | (bring == TIMER && !HAS(TIMER_BIT) -> 0 : bring);
 			bring = 0; goto put
-		:: else -> C.inside = 1; in = 1
+		:: else -> C.inside = 1; in = 1; bits = C.work; C.work = 0; goto work
 		fi
 	}
 
-round:	atomic { bits = C.work; if :: bits == 0 -> GO work :: else fi } /* conv_work_round */
+round:	atomic { bits = C.work; assert(bits != 0) } /* conv_work_round */
 	atomic {
 		C.work = C.work & ~bits;
 work:		assert(in && C.inside);
@@ -121,19 +122,22 @@ die:	atomic { /* conv_die: ipht_rem */
 		table[C.key] = (HAS(TABLE_FIRST) -> NIL : n);
 		C.dead = !HAS(TABLE_FIRST)
 	}
-dead:	atomic { /* conv_mark_dead */
-		C.dead = 1; unhold(n); assert(C.refs > 0);
+dead:	atomic { /* conv_timer_take */
+		if
+		:: C.deadline != UNARMED && C.owner == me && HAS(CANCEL) -> C.deadline = UNARMED; C.linked = 0; taken = HAS(TIMER_REF)
+		:: else
+		fi
+	}
+	atomic { /* conv_mark_dead */
+		C.dead = 1; C.refs = C.refs - taken; taken = 0; unhold(n); assert(C.refs > 0);
 		table[C.key] = (HAS(TABLE_FIRST) -> table[C.key] : NIL)
 	}
 	atomic { /* conv_timer_cancel */
 		if
 		:: C.deadline == UNARMED || !HAS(CANCEL) -> GO work
-		:: C.deadline != UNARMED && C.owner != me && HAS(CANCEL) -> C.deadline = SOON; goto post
-		:: else -> C.deadline = SOON; C.linked = 0
+		:: else -> assert(C.owner != me); C.deadline = SOON; goto post
 		fi
 	}
-	atomic { C.deadline = UNARMED }
-	atomic { C.refs = C.refs - HAS(TIMER_REF); assert(C.refs > 0); goto work }
 
 post:	atomic { /* conv_post_timer */
 		if
