@@ -41,10 +41,11 @@ banner_port(const struct daemon *d, unsigned i, FILE *to)
 		address_text(ifc->addresses[a].addr, text, sizeof(text));
 		(void)fprintf(to, " %s/%u", text, ifc->addresses[a].len);
 	}
-	(void)fprintf(to, "\n           offloads on:%s%s%s%s%s%s\n",
+	(void)fprintf(to, "\n           offloads on:%s%s%s%s%s%s%s\n",
 		p->off.multi_segs ? " multi-segs" : "", p->off.tx_ip_cksum ? " tx-ip" : "",
 		p->off.tx_tcp_cksum ? " tx-tcp" : "", p->off.tx_udp_cksum ? " tx-udp" : "",
-		p->off.rx_ip_cksum ? " rx-ip" : "", p->off.rx_l4_cksum ? " rx-l4" : "");
+		p->off.tso_segs != 0 ? " tx-tso" : "", p->off.rx_ip_cksum ? " rx-ip" : "",
+		p->off.rx_l4_cksum ? " rx-l4" : "");
 	if (p->off_why[0] != 0)
 		(void)fprintf(to, "           off: %s\n", p->off_why);
 	if (p->rss[0] != 0)

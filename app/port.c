@@ -30,6 +30,9 @@ static const struct {
 	{RTE_ETH_TX_OFFLOAD_UDP_CKSUM, "tx udp-cksum", offsetof(struct ip_offloads, tx_udp_cksum)},
 };
 
+/* Buffers of a packet that is to be cut: as many as the least capable driver takes (net_vmxnet3), or the port says. */
+#define TSO_SEGS    24
+
 #define RX_L4_CKSUM (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 
 static int
@@ -77,6 +80,23 @@ port_why(struct port *p, const char *name, const char *why)
 		p->off_why + n, sizeof(p->off_why) - n, "%s%s (%s)", n > 0 ? ", " : "", name, why);
 }
 
+/** TSO, on top of what it needs. */
+static void
+port_tso(
+	struct port *p, const struct rte_eth_dev_info *info, struct rte_eth_conf *ec, bool emulated)
+{
+	uint16_t most = info->tx_desc_lim.nb_seg_max;
+
+	if ((info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO) == 0 || !p->off.multi_segs) {
+		port_why(p, "tx tso", "not offered");
+	} else if (emulated) {
+		port_why(p, "tx tso", "emulated");
+	} else {
+		ec->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+		p->off.tso_segs = (uint8_t)(most == 0 ? TSO_SEGS : RTE_MIN(most, TSO_SEGS));
+	}
+}
+
 /** Ask for what the device reports, and no more: a request that it does not know fails the whole port. */
 static void
 port_offloads(struct port *p, const struct rte_eth_dev_info *info, struct rte_eth_conf *ec)
@@ -96,6 +116,7 @@ port_offloads(struct port *p, const struct rte_eth_dev_info *info, struct rte_et
 			*((bool *)&p->off + tx_offloads[i].field) = true;
 		}
 	}
+	port_tso(p, info, ec, emulated);
 	if (emulated) {
 		port_why(p, "rx cksum", "emulated");
 		return;

@@ -112,7 +112,14 @@ ring_stack(struct stack *s, bool offload, unsigned queues)
 	uint8_t us[16], them[16], all[16];
 
 	memcpy(ifc.mac.addr_bytes, frame_mac_us, 6);
-	ifc.off = (struct ip_offloads){offload, offload, offload, offload, offload, true, false};
+	ifc.off = (struct ip_offloads){
+		.rx_ip_cksum = offload,
+		.rx_l4_cksum = offload,
+		.tx_ip_cksum = offload,
+		.tx_tcp_cksum = offload,
+		.tx_udp_cksum = offload,
+		.multi_segs = true,
+	};
 	must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
 	v4_mapped(us, FRAME_US);
 	v4_mapped(them, FRAME_US - 1);

@@ -42,6 +42,7 @@ struct ip_offloads {
 	bool tx_ip_cksum, tx_tcp_cksum, tx_udp_cksum;
 	bool multi_segs; /* can send chains; else they are linearised */
 	bool vlan_insert; /* unused frames are tagged in software */
+	uint8_t tso_segs; /* buffers of a packet that it cuts into TCP segments, headers included (TSO); 0: it can't */
 };
 
 struct ip_ifc_conf {
@@ -126,6 +127,10 @@ struct path {
  */
 int ip_path(struct worker *w, const struct key *k, struct path *p);
 
+/** Buffers that a packet may have which the port cuts into TCP segments (struct ip_tx: tso); 0: it can't, or the path is to be
+ * made anew first. */
+unsigned ip_path_tso(const struct worker *w, const struct path *p);
+
 /** Choose our address for a peer: on the outgoing interface, same scope (RFC 6724 rules 1, 2, 8).
  * @return 0, -ENETUNREACH */
 int ip_source(struct worker *w, const uint8_t raddr[16], uint8_t ret_laddr[16]);
@@ -154,6 +159,8 @@ struct ip_tx {
 	bool df; /* IPv4: do not fragment */
 	uint16_t l4_len; /* length of the transport header at the start of m */
 	int16_t cksum_off; /* where in m the transport checksum goes; < 0: none is wanted */
+	uint16_t
+		tso; /* bytes of payload of each segment that the port is to make of m; 0: it is one, or no TCP */
 };
 
 /**

@@ -40,10 +40,14 @@ ip_l4_cksum_put(const struct ip_out *o, struct rte_mbuf *h, bool offload)
 	uint8_t *at = rte_pktmbuf_mtod_offset(h, uint8_t *, o->tx->cksum_off);
 	uint16_t sum = 0;
 
+	/* Where the port cuts, it adds the length of each piece. */
 	if (o->tx->proto != IPPROTO_ICMP)
-		sum = ip_cksum_pseudo(o->k->laddr, o->k->raddr, o->tx->proto, h->pkt_len);
+		sum = ip_cksum_pseudo(
+			o->k->laddr, o->k->raddr, o->tx->proto, o->tx->tso != 0 ? 0 : h->pkt_len);
 	h->ol_flags = 0;
-	if (offload && ip_can_offload(o)) {
+	if (o->tx->tso != 0) {
+		h->ol_flags = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+	} else if (offload && ip_can_offload(o)) {
 		h->ol_flags = o->tx->proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM
 							  : RTE_MBUF_F_TX_UDP_CKSUM;
 	} else {
@@ -190,8 +194,8 @@ void
 ip_l3_header(struct worker *w, const struct ip_out *o, struct rte_mbuf *m, uint16_t payload,
 	const struct ip_part *part)
 {
-	m->tx_offload =
-		rte_mbuf_tx_offload(o->ifc->l2_len, o->v4 ? 20 : 40, o->tx->l4_len, 0, 0, 0, 0);
+	m->tx_offload = rte_mbuf_tx_offload(
+		o->ifc->l2_len, o->v4 ? 20 : 40, o->tx->l4_len, o->tx->tso, 0, 0, 0);
 	ip_eth_header(o->ifc, rte_pktmbuf_mtod(m, uint8_t *), NULL,
 		o->v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	if (o->v4)
@@ -248,7 +252,7 @@ ip_prepend(struct worker *w, struct rte_mbuf *m, uint16_t len)
 		h->pkt_len = m->pkt_len;
 	}
 	/* What the packet came with, if it is one that was received, says nothing now. */
-	h->ol_flags = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	h->ol_flags = m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG);
 	rte_pktmbuf_prepend(h, len);
 	return h;
 }
@@ -311,7 +315,7 @@ ip4_output_plain(struct worker *w, struct path *p, const struct key *k, struct r
 	uint16_t sum;
 
 	if (!p->plain || payload + sizeof(struct rte_ipv4_hdr) > p->mtu ||
-		(proto != IPPROTO_TCP && proto != IPPROTO_UDP) || tx->ttl != 0 ||
+		(proto != IPPROTO_TCP && proto != IPPROTO_UDP) || (tx->ttl | tx->tso) != 0 ||
 		m->data_len < tx->l4_len || !ip_plain_buffer(m, front, ifc->off.multi_segs))
 		return false;
 	to = neigh_known(w, p);
@@ -350,6 +354,12 @@ ip_path_stands(const struct worker *w, const struct path *p)
 	return p->gen == atomic_load_explicit(&w->ip->gen, memory_order_acquire);
 }
 
+unsigned
+ip_path_tso(const struct worker *w, const struct path *p)
+{
+	return ip_path_stands(w, p) ? w->ip->ifcs[p->ifc].off.tso_segs : 0;
+}
+
 /* All others, and those whose path is to be made. */
 static __rte_noinline int
 ip_output_any(struct worker *w, struct path *p, const struct key *k, struct rte_mbuf *m,
@@ -357,7 +367,8 @@ ip_output_any(struct worker *w, struct path *p, const struct key *k, struct rte_
 {
 	struct path once = {0};
 	struct ip_out o = {.k = k, .tx = tx, .p = p != NULL ? p : &once, .v4 = key_is_v4(k)};
-	uint32_t total = m->pkt_len + (o.v4 ? 20 : 40);
+	/* What must fit: all of it, or each that the port makes of it. */
+	uint32_t total = (o.v4 ? 20 : 40) + (tx->tso != 0 ? tx->l4_len + tx->tso : m->pkt_len);
 	int err = 0;
 
 	if (!ip_path_stands(w, o.p))

@@ -251,6 +251,7 @@ tcp_ip_tx(const struct tcp_out *o, unsigned hlen)
 		.l4_len = (uint16_t)hlen,
 		.cksum_off = 16,
 		.tos = o->ect ? IP_ECT_0 : 0,
+		.tso = o->tso,
 	};
 }
 

@@ -8,6 +8,8 @@
 
 #include "tcp_priv.h"
 
+#define TRAIN_BYTES 65000 /* of payload in one packet; its length has 16 bits */
+
 /** SACK blocks, as many as fit: a duplicate first (RFC 2883), then what is out of order. */
 static void
 tcp_out_sack(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, uint32_t len)
@@ -182,6 +184,17 @@ tcp_fin_sent(struct worker *w, struct tcp_conv *tc)
 		tcp_state_set(w, tc, TCP_LAST_ACK);
 }
 
+/** An element goes out, for the first time or again. */
+static void
+tcp_element_sent(struct worker *w, struct tcp_conv *tc, struct pkt *p)
+{
+	p->tx.sent_us = w->now_us;
+	p->tx.sends += p->tx.sends < UINT8_MAX;
+	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
+		tcp_flight(tc)->prr_out += p->tx.len;
+	tc->snd_nxt = seq_max(tc->snd_nxt, p->tx.seq + p->tx.len);
+}
+
 /** Send an element, for the first time or again. @return 0; -EMSGSIZE: not sent, mss has fallen; -ENOBUFS */
 static int
 tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
@@ -198,11 +211,7 @@ tcp_send_element(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	/* The path has become narrower than we knew; it knows now. */
 	if (err == -EMSGSIZE)
 		return p->tx.len > tcp_payload_max(tc) ? -EMSGSIZE : -ENOBUFS;
-	p->tx.sent_us = w->now_us;
-	p->tx.sends += p->tx.sends < UINT8_MAX;
-	if ((tc->c.flags & (TCPF_RECOVERY | TCPF_CWR)) != 0)
-		tcp_flight(tc)->prr_out += p->tx.len;
-	tc->snd_nxt = seq_max(tc->snd_nxt, end);
+	tcp_element_sent(w, tc, p);
 	if (fin)
 		tcp_fin_sent(w, tc);
 	return err == -ENOBUFS ? err : 0;
@@ -356,17 +365,120 @@ tcp_send_next(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 	return err;
 }
 
+/* ---- trains: new segments, full ones but for the last, in one packet that the port cuts (TSO) ---- */
+
+struct train {
+	struct rte_mbuf *head, *tail; /* what it carries, as clones */
+	unsigned room; /* buffers that it may have */
+	unsigned n; /* segments */
+};
+
+/** May m, the next new element and n bytes long, be the first of at least two? */
+static bool
+tcp_train_may(struct worker *w, const struct tcp_conv *tc, struct rte_mbuf *m, uint32_t n)
+{
+	const struct pkt *p = pkt_of(m);
+
+	/* CWR belongs to one segment, and not every port would put it into one only. */
+	return p->next != NULL && n >= tcp_new_max(tc) &&
+		ip_path_tso(w, &tc->c.path) > TCP_FRAME_SEGS &&
+		!((tc->c.flags & TCPF_ECN) != 0 && tc->cwr) && tcp_pipe(tc) + 2 * n <= tc->cwnd &&
+		p->tx.seq + 2 * n - tc->snd_una <= tcp_snd_wnd(tc);
+}
+
+/** @return false: there is no room, or no buffer */
+static bool
+tcp_train_add(struct worker *w, struct train *t, struct rte_mbuf *m)
+{
+	uint32_t len = pkt_of(m)->tx.len;
+	struct rte_mbuf *c;
+
+	if (m->nb_segs > t->room || (t->head != NULL && t->head->pkt_len + len > TRAIN_BYTES))
+		return false;
+	c = tcp_share(w, m, len);
+	if (c == NULL)
+		return false;
+	t->room -= c->nb_segs;
+	t->n++;
+	if (t->head == NULL) {
+		t->head = c;
+	} else {
+		t->tail->next = c;
+		t->head->nb_segs = (uint16_t)(t->head->nb_segs + c->nb_segs);
+		t->head->pkt_len += len;
+	}
+	t->tail = rte_pktmbuf_lastseg(c);
+	return true;
+}
+
+/** Send what is in it. @return see ip_output; -ENOBUFS */
+static int
+tcp_train_emit(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, const struct train *t)
+{
+	struct rte_mbuf *h = tcp_header(w, o);
+
+	if (h == NULL || rte_pktmbuf_chain(h, t->head) != 0) {
+		rte_pktmbuf_free(h);
+		rte_pktmbuf_free(t->head);
+		return -ENOBUFS;
+	}
+	tcp_acked_all(tc, (uint32_t)o->wnd << tc->rcv_wscale);
+	tc->c.active_ms = w->now_ms;
+	TCP_COUNT(w, trains_out);
+	tcp_count(w, TCP_STAT_segs_out, t->n - 1);
+	return tcp_transmit(w, o, h);
+}
+
+/** m, the next new element and full, goes, and with it as many of those behind it as may. @return as tcp_send_element */
+static int
+tcp_send_train(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
+{
+	const uint32_t full = pkt_of(m)->tx.len;
+	struct train t = {.room = ip_path_tso(w, &tc->c.path) - 1};
+	struct pkt *p = NULL;
+	struct tcp_out o;
+	bool fin;
+	int err;
+
+	tcp_out_fill(w, tc, &o, full);
+	o.seq = pkt_of(m)->tx.seq;
+	o.flags = TCP_ACK;
+	tcp_out_ecn(tc, &o, full);
+	while (tcp_train_add(w, &t, m)) {
+		p = pkt_of(m);
+		tcp_element_sent(w, tc, p);
+		tcp_flight(tc)->next = m = p->next;
+		tcp_flight(tc)->pipe += p->tx.len;
+		if (m == NULL || p->tx.len < full || tcp_next_segment(w, tc, m) == 0)
+			break;
+	}
+	if (p == NULL)
+		return tcp_send_next(w, tc, m);
+	o.tso = t.n > 1 ? (uint16_t)full : 0;
+	fin = tcp_fin_with(tc, p->tx.seq + p->tx.len);
+	if (fin || p->next == NULL)
+		o.flags |= TCP_PSH | (fin ? TCP_FIN : 0);
+	err = tcp_train_emit(w, tc, &o, &t);
+	if (fin)
+		tcp_fin_sent(w, tc);
+	return err == -ENOBUFS ? err : 0;
+}
+
+/* ---- */
+
 /** What is new, as far as windows and Nagle let it. */
 void
 tcp_send_new(struct worker *w, struct tcp_conv *tc)
 {
 	struct rte_mbuf *m;
 	bool any = false;
+	uint32_t n;
 	int err = 0;
 
 	while (err != -ENOBUFS && tc->sndq.head != NULL && (m = tcp_flight(tc)->next) != NULL &&
-		tcp_next_segment(w, tc, m) > 0) {
-		err = tcp_send_next(w, tc, m);
+		(n = tcp_next_segment(w, tc, m)) > 0) {
+		err = tcp_train_may(w, tc, m, n) ? tcp_send_train(w, tc, m)
+						 : tcp_send_next(w, tc, m);
 		any |= err != -EMSGSIZE;
 	}
 	if (!any)

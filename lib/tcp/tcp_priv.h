@@ -305,6 +305,7 @@ struct tcp_sack_block {
 #define TCP_STATS(X)          \
 	X(segs_in)            \
 	X(segs_out)           \
+	X(trains_out)         \
 	X(bytes_in)           \
 	X(bytes_out)          \
 	X(half_opens)         \
@@ -570,6 +571,7 @@ struct tcp_out {
 	uint8_t wscale;
 	uint8_t nsack;
 	bool ect; /* an ECN-capable packet (RFC 3168 section 5: ECT(0)) */
+	uint16_t tso; /* see struct ip_tx */
 	struct tcp_sack_block sack[TCP_SACK_MAX];
 };
 unsigned tcp_header_len(const struct tcp_out *o);

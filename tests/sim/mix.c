@@ -144,6 +144,8 @@ draw_hosts(struct mix *x, uint64_t seed)
 	c->workers[1] = 1 + (unsigned)draw(x, 4);
 	c->spread = spreads[draw(x, RTE_DIM(spreads))];
 	c->deal = c->seed % 2 != 0;
+	for (unsigned h = 0; h < 2; h++)
+		c->tso[h] = c->seed % 3 == h;
 	c->mtu = draw_one_in(x, 8) ? 9000 : 1500;
 	c->mbufs = draw_one_in(x, 6) ? 600 + (uint32_t)draw(x, 600) : 6000;
 	x->tight = draw_one_in(x, 8);

@@ -11,6 +11,7 @@
 
 #include "pcapng.h"
 #include "sim_priv.h"
+#include "tso.h"
 
 #define QUIET_US 200000000 /* time that time-wait, idle UDP and reassembly get to end */
 
@@ -65,23 +66,29 @@ sim_link_set(struct sim *s, unsigned from, const struct sim_link *link)
 
 /* ---- a host's port ---- */
 
+static void
+sim_piece(void *arg, const uint8_t *frame, uint32_t len)
+{
+	struct sim_host *h = arg;
+
+	if (len > SIM_FRAME_MAX)
+		sim_fail("frame longer than any MTU", -EMSGSIZE);
+	link_send(h->sim, h, frame, len);
+}
+
 static uint16_t
 sim_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 {
 	struct sim_host *h = arg;
-	uint8_t buf[SIM_FRAME_MAX];
+	uint32_t mtu = h->sim->conf.mtu != 0 ? h->sim->conf.mtu : 1500;
 
 	(void)worker;
 	(void)ifc;
 	for (uint16_t i = 0; i < n; i++) {
-		uint32_t len = rte_pktmbuf_pkt_len(m[i]);
-		const void *b = NULL;
+		const char *fault = tso_cut(m[i], mtu, sim_piece, h);
 
-		if (len <= SIM_FRAME_MAX)
-			b = rte_pktmbuf_read(m[i], 0, len, buf);
-		if (b == NULL)
-			sim_fail("frame longer than any MTU", -EMSGSIZE);
-		link_send(h->sim, h, b, len);
+		if (fault != NULL)
+			sim_fail(fault, -EINVAL);
 		if (h->number == 1)
 			rte_pktmbuf_free(m[i]);
 		else if (!held_put(&h->held, m[i]))
@@ -182,7 +189,7 @@ host_create(struct sim *s, unsigned number)
 		.name = "sim",
 		.mac = {{2, 0, 0, 0, 9, (uint8_t)(1 + number)}},
 		.mtu = s->conf.mtu != 0 ? s->conf.mtu : 1500,
-		.off.multi_segs = true,
+		.off = {.multi_segs = true, .tso_segs = s->conf.tso[number] ? TSO_SEGS : 0},
 	};
 	int err, n;
 

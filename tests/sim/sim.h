@@ -32,6 +32,7 @@ struct sim_link {
 struct sim_conf {
 	uint64_t seed;
 	unsigned workers[2]; /* of each host; as many seats */
+	bool tso[2]; /* the port of each host cuts packets into TCP segments */
 	bool deal; /* workers come and go: the seats are dealt anew, to some of them, every 50 steps or so */
 	enum stack_spread spread; /* RSS: the seed chooses who polls a frame */
 	struct sim_link link[2]; /* from host 0, from host 1 */

@@ -40,6 +40,8 @@ conf_of(uint64_t seed)
 	c.workers[1] = 1 + (unsigned)(worker_random(&r) % 4);
 	c.spread = worker_random(&r) % 3 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
 	c.deal = seed % 2 != 0;
+	for (unsigned h = 0; h < 2; h++)
+		c.tso[h] = seed % 3 == h;
 	c.link[0].loss = 50000;
 	c.link[0].reorder = 20000;
 	c.link[0].duplicate = 10000;

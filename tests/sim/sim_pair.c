@@ -33,6 +33,8 @@ conf_of(uint64_t seed)
 	c.workers[1] = 2 + (unsigned)(worker_random(&r) % 3);
 	c.spread = worker_random(&r) % 2 == 0 ? STACK_SPREAD_FLOW : STACK_SPREAD_PACKET;
 	c.deal = seed % 2 != 0;
+	for (unsigned h = 0; h < 2; h++)
+		c.tso[h] = seed % 3 == h;
 	c.link[0].delay_us = 50 + worker_random(&r) % 5000;
 	c.link[0].jitter_us = worker_random(&r) % 500;
 	c.link[0].loss = worker_random(&r) % 2 == 0 ? 20000 : 0;

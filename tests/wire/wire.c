@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tso.h"
 #include "wire_priv.h"
 
 #define QUIET_MS 400
@@ -119,6 +120,29 @@ wire_is_tcp(struct wire *w, const uint8_t *b)
 }
 
 static uint16_t
+wire_mtu(const struct wire_conf *conf)
+{
+	return (uint16_t)((conf->mtu != 0 ? conf->mtu : 1500) + (wire_all_v6 ? 20 : 0));
+}
+
+static void
+wire_piece(void *arg, const uint8_t *frame, uint32_t len)
+{
+	struct wire *w = arg;
+	struct out_frame *o = &w->out[w->nout];
+
+	assert_true(len <= sizeof(o->b));
+	assert_true(w->nout < WIRE_OUTBOX);
+	o->len = len;
+	o->at_us = w->now_us;
+	rte_memcpy(o->b, frame, len);
+	if (!wire_is_tcp(w, o->b))
+		return;
+	assert_true(test_l4_cksum_ok(o->b + 14, o->len - 14));
+	w->nout++;
+}
+
+static uint16_t
 wire_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 {
 	struct wire *w = arg;
@@ -126,21 +150,14 @@ wire_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t 
 	(void)worker;
 	(void)ifc;
 	for (unsigned i = 0; i < n; i++) {
-		struct out_frame *o = &w->out[w->nout];
+		const char *fault = tso_cut(m[i], wire_mtu(&w->conf), wire_piece, w);
 
-		assert_true(m[i]->pkt_len <= sizeof(o->b));
-		assert_true(w->nout < WIRE_OUTBOX);
-		o->len = m[i]->pkt_len;
-		o->at_us = w->now_us;
-		rte_memcpy(o->b, rte_pktmbuf_read(m[i], 0, o->len, o->b), o->len);
+		if (fault != NULL)
+			fail_msg("%s", fault);
 		if (w->hold)
 			assert_true(held_put(&w->held, m[i]));
 		else
 			rte_pktmbuf_free(m[i]);
-		if (!wire_is_tcp(w, o->b))
-			continue;
-		assert_true(test_l4_cksum_ok(o->b + 14, o->len - 14));
-		w->nout++;
 	}
 	return n;
 }
@@ -319,8 +336,8 @@ wire_open(const struct wire_conf *conf)
 	struct wire *w = calloc(1, sizeof(*w));
 	char name[9];
 	struct ip_ifc_conf ifc = {.name = "wire",
-		.mtu = otherwise(conf->mtu, 1500) + (wire_all_v6 ? 20 : 0),
-		.off = {.multi_segs = true}};
+		.mtu = wire_mtu(conf),
+		.off = {.multi_segs = true, .tso_segs = conf->tso ? TSO_SEGS : 0}};
 	struct stack_conf sc = {
 		.name = name,
 		.workers = otherwise(conf->workers, 1),

@@ -52,6 +52,7 @@ struct wire_conf {
 	uint32_t conversations, half_open, time_wait; /* 0: 64 each */
 	uint32_t listener_half_open; /* 0: 64 */
 	uint16_t mtu; /* 0: 1500 */
+	bool tso; /* the port cuts packets into TCP segments */
 	bool v6; /* fd05::1 and the peer fd05::2, else 10.5.0.1 and .2 */
 };
 
