@@ -11,6 +11,7 @@ code    cycles per packet over net_ring in one process, beside testpmd's 5tswap
 workers 1 worker and 2, of conversations that each has alone, and of one that they share
 flat    a segment among 10 M conversations and among 100 K; a connection beside 5 M and beside none (8 GB of huge pages)
 sweep   cycles per packet over net_ring by number of flows
+several a stream segment by segment, and several at once: TSO, GSO, GRO
 insns   instructions per packet by callgrind, beside bench/instructions.csv
 line    a cache line from one core to the other
 udp     UDP echo over memif, beside 5tswap on the same link
@@ -42,7 +43,7 @@ import plots
 from host import BUILD, HERE, Failed, failed, prefer, say
 
 PARTS = {"line": part_code.line, "budgets": part_budget.budgets, "code": part_code.code, "workers": part_scale.workers,
-         "flat": part_scale.flat, "sweep": part_scale.sweep, "insns": part_code.insns, "udp": part_memif.udp,
+         "flat": part_scale.flat, "sweep": part_scale.sweep, "several": part_code.several, "insns": part_code.insns, "udp": part_memif.udp,
          "overload": part_memif.overload, "web": part_memif.web, "opens": part_memif.opens, "bulk": part_memif.bulk,
          "latency": part_veth.latency, "stream": part_veth.stream, "kernel": part_veth.kernel, "hold": part_hold.hold}
 OPTIONS = ["-Dbuildtype=release", "-Db_lto=true", "-Dc_args=-march=native -g"]
@@ -54,7 +55,7 @@ def build():
     """The release that is measured; a folder that was made by hand is set to the same options."""
     there = os.path.exists(os.path.join(BUILD, "build.ninja"))
     subprocess.run(["meson", *(["configure", BUILD] if there else ["setup", BUILD, HERE]), *OPTIONS], check=True, stdout=subprocess.DEVNULL)
-    programs = ("conv", "cost", "flood", "line", "opens", "peer", "table", "workers")
+    programs = ("conv", "cost", "flood", "line", "opens", "peer", "stream", "table", "workers")
     targets = ["app/convd", "app/convctl", "app/convgen", *(f"bench/bench_{p}" for p in programs)]
     subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], check=True)
 

@@ -49,7 +49,7 @@ main(int argc, char **argv)
 	argv[eal] = argv[0];
 	if (rte_eal_init(argc - eal, argv + eal) < 0)
 		return 1;
-	ring_open(&r, c.flows + 4096, offload);
+	ring_open(&r, c.flows + 4096, offload, getenv("BENCH_GRO") == NULL ? RING_PLAIN : RING_GRO);
 	err = tcp ? cost_tcp(&r, &c, run) : cost_udp(&r, &c, run);
 	if (err == 0) {
 		qsort(run, c.runs, sizeof(run[0]), ascending);

@@ -114,7 +114,7 @@ main(int argc, char **argv)
 	o.held = (uint32_t)args[0] / RING_BURST * RING_BURST;
 	o.connects = (uint32_t)args[1];
 	program_unpin();
-	ring_open(&o.r, o.held + COMING, true);
+	ring_open(&o.r, o.held + COMING, true, RING_PLAIN);
 	program_pin(rte_lcore_id());
 	tcp_ring_init(&o.p, &o.r, o.held + COMING);
 	ring_listen(o.r.s, "echo", IPPROTO_TCP);

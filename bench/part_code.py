@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the convd authors
 """What the code costs: one process, one thread, no waiting for memory of another core."""
+import contextlib
 import csv
 import functools
 import os
@@ -9,7 +10,7 @@ import statistics
 import tempfile
 import time
 
-from host import CLIENT, EAL, HERE, Failed, Program, Scratch, memory, path, row, run, run_json, say, spread
+from host import CLIENT, EAL, HERE, Failed, Program, Scratch, memory, path, ratio, row, run, run_json, say, spread
 
 FEW, MANY = 256, 1 << 20  # flows
 TESTPMD_SECONDS = (4, 8, 16)  # it may start late
@@ -17,6 +18,17 @@ TESTPMD_LINES = 3  # of statistics, a second each
 COUNTED = 16384 * 9  # packets of the run that callgrind counts
 TABLE = os.path.join(HERE, "bench", "instructions.csv")
 WORSE = 1.03  # more instructions than this times what the table says: a regression
+
+
+@contextlib.contextmanager
+def environment(name, value):
+    """With a variable of the environment; value None: without."""
+    if value is not None:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 def cost(what, flows, *argv, mb=2048):
@@ -64,6 +76,34 @@ def code(repeats):
         over = statistics.median(cycles) - (statistics.median(theirs) if beside else 0)
         yield row(f"{what} echo over net_ring, {flows} flows: cycles per packet{' over 5tswap' if beside else ''}", cycles,
                   theirs if beside else None, over, line, how if beside else "", at_least=False)
+
+
+STREAM = ("bench_stream: turns of the one that sends (chargen) or receives (discard), and the freeing of what was sent; the port sums; what"
+          " cutting costs a NIC is not in it")
+
+
+def stream(way):
+    """Cycles per 1448 bytes of a stream (bench/stream.c)."""
+    return run_json([path("bench", "bench_stream"), str(way), *memory(512), *EAL, "-l", CLIENT, "--file-prefix=stream"], 300)["cycles"]["median"]
+
+
+def several(repeats):
+    """Does it pay to hand on several segments at once?"""
+    said = {way: [] for way in range(5)}
+    short = {None: [], "1": []}
+    for i in range(repeats):
+        say(f"several: {i + 1} of {repeats}")
+        for way, values in said.items():
+            values.append(stream(way))
+        for gro, values in short.items():
+            with environment("BENCH_GRO", gro):
+                values.append(cost("tcp", FEW)[0])
+    for way, plain, what in ((1, 0, "sent in packets that the port cuts (TSO)"), (2, 0, "sent in packets that rte_gso cuts (GSO)"),
+                             (4, 3, "received in packets that rte_gro makes (GRO)")):
+        yield row(f"a stream over net_ring, {what}: cycles per 1448 bytes, ratio to segment by segment", said[way], said[plain],
+                  ratio(said[way], said[plain]), None, STREAM)
+    yield row(f"tcp echo over net_ring, {FEW} flows, through rte_gro: cycles per packet, ratio to without", short["1"], short[None],
+              ratio(short["1"], short[None]), None)
 
 
 def instructions(what):

@@ -10,6 +10,8 @@
 #include <rte_cycles.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_gro.h>
+#include <rte_gso.h>
 #include <rte_ring.h>
 
 #include "frame.h"
@@ -26,13 +28,57 @@ ring_now(void *arg)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/** Make one of those of n packets that belong together. @return how many they are now */
+static uint16_t
+ring_gro(struct rte_mbuf **m, uint16_t n)
+{
+	const struct rte_gro_param how = {.gro_types = RTE_GRO_TCP_IPV4,
+		.max_flow_num = RING_BURST,
+		.max_item_per_flow = RING_BURST};
+
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *p = rte_pktmbuf_mtod(m[i], const uint8_t *);
+
+		m[i]->packet_type = 0;
+		if (p[12] != 0x08 || p[13] != 0 || p[FRAME_L3 + 9] != IPPROTO_TCP)
+			continue;
+		/* What a NIC says, or a parser before it. */
+		m[i]->packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV4 | RTE_PTYPE_L4_TCP;
+		m[i]->l2_len = FRAME_L3;
+		m[i]->l3_len = FRAME_L4 - FRAME_L3;
+		m[i]->l4_len = (p[FRAME_L4 + 12] >> 4) * 4u;
+	}
+	return rte_gro_reassemble_burst(m, n, &how);
+}
+
 static uint16_t
 ring_rx(void *arg, unsigned ifc, unsigned queue, struct rte_mbuf **m, uint16_t n)
 {
 	const struct ring *r = arg;
 
 	(void)ifc;
-	return rte_eth_rx_burst(r->port, (uint16_t)queue, m, n);
+	n = rte_eth_rx_burst(r->port, (uint16_t)queue, m, n);
+	return r->way == RING_GRO ? ring_gro(m, n) : n;
+}
+
+/** Send m, or what rte_gso cuts it into. Consumes m. */
+static void
+ring_gso(const struct ring *r, uint16_t queue, struct rte_mbuf *m)
+{
+	const struct worker *w = stack_seat(r->s, 0);
+	struct rte_gso_ctx ctx = {.direct_pool = w->mp_small,
+		.indirect_pool = w->mp_small,
+		.gso_types = RTE_ETH_TX_OFFLOAD_TCP_TSO,
+		.gso_size = (uint16_t)(m->l2_len + m->l3_len + m->l4_len + m->tso_segsz)};
+	struct rte_mbuf *out[2 * RING_TSO_SEGS] = {m};
+	int n = 1;
+
+	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0) {
+		n = rte_gso_segment(m, &ctx, out, RTE_DIM(out));
+		must(n > 1, "rte_gso_segment");
+		rte_pktmbuf_free(m);
+	}
+	must(rte_eth_tx_burst(r->port, queue, out, (uint16_t)n) == n, "rte_eth_tx_burst");
 }
 
 static uint16_t
@@ -41,6 +87,11 @@ ring_tx(void *arg, unsigned seat, unsigned ifc, struct rte_mbuf **m, uint16_t n)
 	const struct ring *r = arg;
 
 	(void)ifc;
+	if (r->way == RING_GSO) {
+		for (uint16_t i = 0; i < n; i++)
+			ring_gso(r, (uint16_t)seat, m[i]);
+		return n;
+	}
 	return rte_eth_tx_burst(r->port, (uint16_t)seat, m, n);
 }
 
@@ -106,7 +157,7 @@ ring_router(struct ring *r, uint8_t op)
 }
 
 void
-ring_stack(struct stack *s, bool offload, unsigned queues)
+ring_stack(struct stack *s, bool offload, bool tso, unsigned queues)
 {
 	struct ip_ifc_conf ifc = {.name = "ring", .mtu = 1500};
 	uint8_t us[16], them[16], all[16];
@@ -119,6 +170,7 @@ ring_stack(struct stack *s, bool offload, unsigned queues)
 		.tx_tcp_cksum = offload,
 		.tx_udp_cksum = offload,
 		.multi_segs = true,
+		.tso_segs = tso ? RING_TSO_SEGS : 0,
 	};
 	must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
 	v4_mapped(us, FRAME_US);
@@ -132,7 +184,7 @@ ring_stack(struct stack *s, bool offload, unsigned queues)
 }
 
 void
-ring_open(struct ring *r, uint32_t conversations, bool offload)
+ring_open(struct ring *r, uint32_t conversations, bool offload, enum ring_way way)
 {
 	struct stack_conf conf = {
 		.name = "bench",
@@ -154,10 +206,11 @@ ring_open(struct ring *r, uint32_t conversations, bool offload)
 
 	memset(r, 0, sizeof(*r));
 	r->offload = offload;
+	r->way = way;
 	r->s = stack_create(&conf, &err);
 	must(r->s != NULL, "stack_create");
 	ring_port(r);
-	ring_stack(r->s, offload, 1);
+	ring_stack(r->s, offload, way == RING_TSO || way == RING_GSO, 1);
 	must(stack_worker_join(r->s, 0) == 0, "stack_worker_join");
 	ring_router(r, 1);
 	ring_rest(r, 50);

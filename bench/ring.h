@@ -13,22 +13,32 @@
 
 #include "stack.h"
 
-#define RING_SIZE  1024
-#define RING_BURST 32 /* frames per turn, as testpmd has them */
+#define RING_SIZE     1024
+#define RING_BURST    32 /* frames per turn, as testpmd has them */
+#define RING_TSO_SEGS 24 /* buffers of a packet that the port is to cut, as app/port.c has them */
+
+/** What is done with several segments of TCP at once. */
+enum ring_way {
+	RING_PLAIN, /* nothing */
+	RING_TSO, /* they leave in one packet, which the port would cut */
+	RING_GSO, /* rte_gso cuts it before it leaves, in software */
+	RING_GRO, /* rte_gro makes one of those that come in */
+};
 
 struct ring {
 	struct stack *s;
 	struct rte_ring *in, *out;
 	uint16_t port;
 	bool offload; /* the port computes and checks checksums */
+	enum ring_way way;
 };
 
 /** A stack for so many conversations with one worker, this thread, at 10.77.0.2; services are those of convd. Ends the
  * program if it can't. */
-void ring_open(struct ring *r, uint32_t conversations, bool offload);
+void ring_open(struct ring *r, uint32_t conversations, bool offload, enum ring_way way);
 void ring_close(struct ring *r);
 /** Give a stack the services of convd, an interface with so many queues, 10.77.0.2 and a router, and start it. */
-void ring_stack(struct stack *s, bool offload, unsigned queues);
+void ring_stack(struct stack *s, bool offload, bool tso, unsigned queues);
 /** Listen with a service on port 7. */
 void ring_listen(struct stack *s, const char *service, uint8_t proto);
 /** The clock, in us, as struct stack_io wants it. */

@@ -246,7 +246,7 @@ run_open(struct run *r, enum gen_kind kind, uint32_t flows)
 	r->s = r->gen.s = stack_create(&conf, &err);
 	program_pin(rte_lcore_id());
 	must(r->s != NULL, "stack_create");
-	ring_stack(r->s, true, r->gen.queues);
+	ring_stack(r->s, true, false, r->gen.queues);
 	ring_listen(
 		r->s, kind == GEN_TCP_ONE ? "discard" : "echo", tcp ? IPPROTO_TCP : IPPROTO_UDP);
 }

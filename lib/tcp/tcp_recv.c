@@ -135,8 +135,10 @@ tcp_recv(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 		drop(w, m, DROP_TCP_MEMORY);
 		return;
 	}
+	/* What is longer than we have asked for has been merged on its way (LRO): several. */
 	if (pkt_of(m)->data_len > tc->rcv_mss)
-		tc->rcv_mss = pkt_of(m)->data_len;
+		tc->rcv_mss = RTE_MIN(pkt_of(m)->data_len,
+			(uint16_t)(tcp_mss_ours(&tc->c.path, &tc->c.cn.n.key) - tcp_opts_len(tc)));
 	m = tcp_recv_cut(w, tc, m);
 	if (pkt_of(m)->tcp.seq != tc->rcv_nxt) {
 		/* RFC 5681 section 4.2: a gap is told at once. */
