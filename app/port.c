@@ -87,7 +87,8 @@ port_tso(
 {
 	uint16_t most = info->tx_desc_lim.nb_seg_max;
 
-	if ((info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO) == 0 || !p->off.multi_segs) {
+	if ((info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO) == 0 || !p->off.multi_segs ||
+		!(p->off.tx_tcp_cksum || emulated)) {
 		port_why(p, "tx tso", "not offered");
 	} else if (emulated) {
 		port_why(p, "tx tso", "emulated");

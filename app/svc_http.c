@@ -468,8 +468,8 @@ http_recv(struct worker *w, struct conv *c)
 static void
 http_accept(struct worker *w, struct conv *c)
 {
-	struct http *h = malloc(sizeof(
-		*h)); /* not calloc, which passes by the thread's cache of free pieces in glibc */
+	/* Not calloc, which passes by the thread's cache of free pieces in glibc. */
+	struct http *h = malloc(sizeof(*h));
 
 	if (h == NULL) {
 		c->proto->hangup(w, c, CONV_END_MEMORY);

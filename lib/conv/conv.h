@@ -77,8 +77,8 @@ struct node_ops {
 struct conv_table_conf {
 	const char *name; /* unique in the process, <= 16 bytes */
 	unsigned seats; /* workers.max */
-	uint32_t limit
-		[NODE_KINDS]; /* most nodes of each kind; of a large one, up to 1 % may stand unused with idle seats */
+	/* Most nodes of each kind. Of a large number up to 1 % may stand unused with seats that are idle. */
+	uint32_t limit[NODE_KINDS];
 	uint32_t listeners;
 	struct key_secret secret;
 	int socket_id;

@@ -39,8 +39,7 @@ struct seat { /* NOLINT(clang-analyzer-optin.performance.Padding): the inbox has
 	uint64_t fences, fences_passed;
 	struct conv_counters c;
 	struct wheel wheel;
-	_Atomic uint32_t
-		allowed[NODE_KINDS]; /* nodes that it may make without asking; only it writes */
+	_Atomic uint32_t allowed[NODE_KINDS]; /* nodes it may make unasked; only it writes */
 	_Atomic uint32_t inbox
 		__rte_cache_aligned; /* ids, last in first; nodes with POSTED, one reference each */
 } __rte_cache_aligned;

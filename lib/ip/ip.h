@@ -42,7 +42,7 @@ struct ip_offloads {
 	bool tx_ip_cksum, tx_tcp_cksum, tx_udp_cksum;
 	bool multi_segs; /* can send chains; else they are linearised */
 	bool vlan_insert; /* unused frames are tagged in software */
-	uint8_t tso_segs; /* buffers of a packet that it cuts into TCP segments, headers included (TSO); 0: it can't */
+	uint8_t tso_segs; /* TSO: buffers of a packet that it cuts, headers included; 0: it can't */
 };
 
 struct ip_ifc_conf {
@@ -159,8 +159,7 @@ struct ip_tx {
 	bool df; /* IPv4: do not fragment */
 	uint16_t l4_len; /* length of the transport header at the start of m */
 	int16_t cksum_off; /* where in m the transport checksum goes; < 0: none is wanted */
-	uint16_t
-		tso; /* bytes of payload of each segment that the port is to make of m; 0: it is one, or no TCP */
+	uint16_t tso; /* payload of each TCP segment that the port is to make of m; 0: it is one */
 };
 
 /**

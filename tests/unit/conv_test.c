@@ -82,6 +82,53 @@ test_limit_is_exact(void **state)
 	toy_die(w, toy_born(w, 1));
 }
 
+/** A limit that seats take pieces of: never more nodes than it says, all of it for one seat, and what is given back can be had again. */
+static void
+test_limit_is_shared_out(void **state)
+{
+	struct slab s = {.limit = 102, .share = 8};
+	_Atomic uint32_t a = 0, b = 0;
+	uint32_t taken[2] = {0, 0};
+
+	(void)state;
+	while (taken[0] < 20 && slab_take(&s, &a))
+		taken[0]++;
+	while (slab_take(&s, &b))
+		taken[1]++;
+	assert_int_equal(taken[0], 20);
+	assert_int_equal(s.given, 102);
+	assert_int_equal(taken[1], 102 - 24); /* what the first has taken, and may take */
+	assert_int_equal(a, 4);
+	slab_give(&s, &b, taken[1]);
+	assert_int_equal(b, 8);
+	assert_int_equal(s.given, 24 + 8);
+	while (slab_take(&s, &a))
+		taken[0]++;
+	assert_int_equal(taken[0], 102 - 8);
+	slab_give(&s, &a, 5);
+	assert_int_equal(a, 5); /* not worth the shared line */
+	slab_give(&s, &a, taken[0] - 5);
+	assert_int_equal(s.given, a + b);
+	assert_true(a <= 16 && b <= 16);
+}
+
+/** A small one is not: it is exact whoever asks. */
+static void
+test_small_limit_is_not_shared_out(void **state)
+{
+	struct slab s = {.limit = 5, .share = 0};
+	_Atomic uint32_t a = 0, b = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(slab_take(&s, i % 2 == 0 ? &a : &b));
+	assert_false(slab_take(&s, &a));
+	slab_give(&s, &b, 1);
+	assert_int_equal(b, 0);
+	assert_true(slab_take(&s, &a));
+	assert_false(slab_take(&s, &b));
+}
+
 static void
 test_publish_is_insert_if_absent(void **state)
 {
@@ -527,6 +574,8 @@ main(void)
 		T(test_birth_and_death),
 		T(test_grace_period),
 		T(test_limit_is_exact),
+		T(test_limit_is_shared_out),
+		T(test_small_limit_is_not_shared_out),
 		T(test_publish_is_insert_if_absent),
 		T(test_unpublished_is_invisible),
 		T(test_work_at_birth),

@@ -120,6 +120,31 @@ test_timer_stop_and_death(void **state)
 	assert_int_equal(toy_count(EV_RETIRE), 2);
 }
 
+/** Armed before the node was published: it fires once, goes with a node that never was, and with one that another worker lets die. */
+static void
+test_timer_preset(void **state)
+{
+	struct worker *w = &net.w[0];
+	struct toy *t = toy_new(w, 1), *u = toy_new(w, 2), *v = toy_new(w, 3);
+
+	(void)state;
+	conv_timer_preset(w, &t->cn, ms_now() + 5);
+	conv_timer_preset(w, &u->cn, ms_now() + 5);
+	conv_timer_preset(w, &v->cn, ms_now() + 1000000);
+	assert_int_equal(conv_publish(w, &t->cn, 0, NULL), 0);
+	conv_abandon(w, &u->cn);
+	assert_int_equal(toy_count(EV_RETIRE), 1);
+	assert_int_equal(conv_publish(w, &v->cn, 0, NULL), 0);
+	toy_check();
+	for (unsigned i = 0; i < 300; i++)
+		toy_turn(1000);
+	assert_int_equal(toy_count(EV_TIMER), 1);
+	toy_die(w, t);
+	toy_die(&net.w[1], v);
+	toy_turn(0);
+	assert_int_equal(toy_count(EV_RETIRE), 3);
+}
+
 /** Random sets, moves and stops on random workers against a model: never late, never lost, never early. */
 static void
 test_timer_model(void **state)
@@ -257,6 +282,7 @@ main(void)
 		T(test_timer_later_is_lazy),
 		T(test_timer_earlier_elsewhere),
 		T(test_timer_stop_and_death),
+		T(test_timer_preset),
 		T(test_timer_model),
 		T(test_listener),
 #undef T
