@@ -424,7 +424,7 @@ tcp_train_emit(struct worker *w, struct tcp_conv *tc, struct tcp_out *o, const s
 	}
 	tcp_acked_all(tc, (uint32_t)o->wnd << tc->rcv_wscale);
 	tc->c.active_ms = w->now_ms;
-	TCP_COUNT(w, trains_out);
+	tcp_count(w, TCP_STAT_trains_out, t->n > 1);
 	tcp_count(w, TCP_STAT_segs_out, t->n - 1);
 	return tcp_transmit(w, o, h);
 }

@@ -89,6 +89,8 @@ sim_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t n
 
 		if (fault != NULL)
 			sim_fail(fault, -EINVAL);
+		if (!h->sim->conf.tso[h->number] && (m[i]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0)
+			sim_fail("a packet to be cut, over a port that does not", -EINVAL);
 		if (h->number == 1)
 			rte_pktmbuf_free(m[i]);
 		else if (!held_put(&h->held, m[i]))

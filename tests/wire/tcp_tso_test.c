@@ -73,6 +73,58 @@ test_windows(void **state)
 	wire_close(w);
 }
 
+/* Where there is room for one there is no train, be it the peer's or cwnd's. */
+static void
+test_room_for_one(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = wire_open(&cuts);
+
+	(void)state;
+	wire_conn(w, &k);
+	k.wnd = MSS + 10;
+	wire_accept(&k);
+	test_starve(wire_worker(w, 0)->mp_small); /* it goes in its own buffer, as ever */
+	for (unsigned i = 0; i < 3; i++)
+		wire_write(&k, MSS);
+	expect_bytes(&k, 1, MSS, 1, 0, PSH);
+	ack_segments(&k, 1);
+	expect_bytes(&k, seq_of(1), MSS, 1, 0, 0);
+	ack_segments(&k, 2);
+	expect_bytes(&k, seq_of(2), MSS, 1, 0, PSH);
+	test_feed(wire_worker(w, 0)->mp_small);
+	assert_int_equal(wire_stat(w, "trains_out"), 0);
+	wire_close(w);
+}
+
+/* No more buffers than the port takes: the next ones are in the next packet. */
+static void
+test_long(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = wire_open_one(&cuts, &k);
+	unsigned sent = 0;
+
+	(void)state;
+	for (unsigned n = 10; n <= 20; sent += n, n *= 2) {
+		for (unsigned i = 0; i < n; i++)
+			wire_write(&k, MSS);
+		wire_discard(w);
+		ack_segments(&k, sent + n);
+	}
+	assert_true(wire_status(&k).cwnd >= 40 * MSS);
+	k.wnd = 0;
+	ack_segments(&k, sent);
+	for (unsigned i = 0; i < 40; i++)
+		wire_write(&k, MSS);
+	wire_silent(w);
+	k.wnd = UINT16_MAX;
+	ack_segments(&k, sent);
+	expect_bytes(&k, seq_of(sent), MSS, 40, 0, PSH);
+	assert_int_equal(wire_stat(w, "trains_out"), 2);
+	wire_close(w);
+}
+
 static void
 test_fin(void **state)
 {
@@ -160,6 +212,52 @@ test_no_buffer(void **state)
 	wire_close(w);
 }
 
+/** Three are written while the window is shut, the second of two buffers; so many buffers are left as it opens. */
+static struct wire *
+open_short_of(struct wire_conn *k, unsigned buffers)
+{
+	struct wire *w = wire_open(&cuts);
+
+	wire_conn(w, k);
+	k->wnd = MSS;
+	wire_accept(k);
+	wire_write(k, MSS);
+	wire_expect(k, WIRE_ANY, 1, 1, MSS);
+	wire_write(k, MSS);
+	wire_write(k, MSS - 600);
+	wire_write(k, 600);
+	wire_write(k, MSS);
+	test_starve_but(wire_worker(w, 0)->mp_small, buffers);
+	k->wnd = UINT16_MAX;
+	ack_segments(k, 1);
+	return w;
+}
+
+/* One clone and no header: what was to go is taken for lost. No clone for the second: the first goes as any other. */
+static void
+test_few_buffers(void **state)
+{
+	struct wire_conn k;
+	struct wire *w = open_short_of(&k, 1);
+
+	(void)state;
+	wire_silent(w);
+	test_feed(wire_worker(w, 0)->mp_small);
+	wire_run(w, 2000);
+	wire_expect(&k, WIRE_ANY, seq_of(1), 1, MSS);
+	ack_segments(&k, 2);
+	wire_discard(w);
+	wire_close(w);
+
+	w = open_short_of(&k, 2);
+	wire_expect(&k, ACK, seq_of(1), 1, MSS);
+	wire_silent(w);
+	assert_int_equal(wire_stat(w, "trains_out"), 0);
+	test_feed(wire_worker(w, 0)->mp_small);
+	wire_discard(w);
+	wire_close(w);
+}
+
 /* A peer that wants short segments gets them, though several would fit into one of ours. */
 static void
 test_short(void **state)
@@ -207,10 +305,13 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_train),
 		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_room_for_one),
+		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_fin),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_no_buffer),
+		cmocka_unit_test(test_few_buffers),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_cwr),
 	};

@@ -154,6 +154,7 @@ wire_tx(void *arg, unsigned worker, unsigned ifc, struct rte_mbuf **m, uint16_t 
 
 		if (fault != NULL)
 			fail_msg("%s", fault);
+		assert_true(w->conf.tso || (m[i]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) == 0);
 		if (w->hold)
 			assert_true(held_put(&w->held, m[i]));
 		else
