@@ -73,7 +73,8 @@ test_windows(void **state)
 	wire_close(w);
 }
 
-/* Where there is room for one there is no train, be it the peer's or cwnd's. */
+/* Where the window, or cwnd, has room for one there is no train: it goes in its own buffer, as ever. A clone would leave no buffer
+ * for its header. */
 static void
 test_room_for_one(void **state)
 {
@@ -84,7 +85,6 @@ test_room_for_one(void **state)
 	wire_conn(w, &k);
 	k.wnd = MSS + 10;
 	wire_accept(&k);
-	/* It goes in its own buffer, as ever: a clone would leave none for its header. */
 	test_starve_but(wire_worker(w, 0)->mp_small, 1);
 	for (unsigned i = 0; i < 3; i++)
 		wire_write(&k, MSS);
@@ -95,6 +95,20 @@ test_room_for_one(void **state)
 	expect_bytes(&k, seq_of(2), MSS, 1, 0, PSH);
 	test_feed(wire_worker(w, 0)->mp_small);
 	assert_int_equal(wire_stat(w, "trains_out"), 0);
+	wire_close(w);
+
+	w = wire_open(&cuts);
+	wire_conn(w, &k);
+	k.wnd = 9 * MSS;
+	wire_accept(&k);
+	for (unsigned i = 0; i < 11; i++)
+		wire_write(&k, MSS);
+	wire_discard(w);
+	test_starve_but(wire_worker(w, 0)->mp_small, 1);
+	k.wnd = UINT16_MAX;
+	ack_segments(&k, 0);
+	expect_bytes(&k, seq_of(9), MSS, 1, 0, 0);
+	test_feed(wire_worker(w, 0)->mp_small);
 	wire_close(w);
 }
 
