@@ -23,13 +23,14 @@ MOMENTS, MOMENT = 12, 5  # so many times so many seconds is waited for that to e
 def two_cores(took):
     """The two CPUs are now and then threads of one core, as the host has it. Wait for two cores, a minute at most; what a line took
     goes to took."""
-    for left in range(MOMENTS, -1, -1):
-        took.append(core_to_core()[1])
-        if took[-1] > SHARED or left == 0:
-            return
+    cycles = core_to_core()[1]
+    for _ in range(MOMENTS):
+        if cycles > SHARED:
+            break
         say("the two CPUs are one core: waiting")
         time.sleep(MOMENT)
-        took.pop()
+        cycles = core_to_core()[1]
+    took.append(cycles)
 
 
 def told(took):

@@ -435,25 +435,24 @@ tcp_send_train(struct worker *w, struct tcp_conv *tc, struct rte_mbuf *m)
 {
 	const uint32_t full = pkt_of(m)->tx.len;
 	struct train t = {.room = ip_path_tso(w, &tc->c.path) - 1};
-	struct pkt *p = NULL;
 	struct tcp_out o;
+	struct pkt *p;
 	bool fin;
 	int err;
 
+	if (!tcp_train_add(w, &t, m))
+		return tcp_send_next(w, tc, m);
 	tcp_out_fill(w, tc, &o, full);
 	o.seq = pkt_of(m)->tx.seq;
 	o.flags = TCP_ACK;
 	tcp_out_ecn(tc, &o, full);
-	while (tcp_train_add(w, &t, m)) {
+	do {
 		p = pkt_of(m);
 		tcp_element_sent(w, tc, p);
 		tcp_flight(tc)->next = m = p->next;
 		tcp_flight(tc)->pipe += p->tx.len;
-		if (m == NULL || p->tx.len < full || tcp_next_segment(w, tc, m) == 0)
-			break;
-	}
-	if (p == NULL)
-		return tcp_send_next(w, tc, m);
+	} while (m != NULL && p->tx.len == full && tcp_next_segment(w, tc, m) > 0 &&
+		tcp_train_add(w, &t, m));
 	o.tso = t.n > 1 ? (uint16_t)full : 0;
 	fin = tcp_fin_with(tc, p->tx.seq + p->tx.len);
 	if (fin || p->next == NULL)

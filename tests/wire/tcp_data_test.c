@@ -50,30 +50,6 @@ test_one_ack_per_burst(void **state)
 }
 
 /* RFC 9293 section 3.8.6.3 */
-/* Segments that were merged on their way count as several: their ACK is not delayed (RFC 9293 section 3.8.6.3). */
-static void
-test_merged(void **state)
-{
-	struct wire_conf narrow = reads;
-	struct wire_conn k;
-	struct wire *w;
-
-	(void)state;
-	narrow.mtu = wire_v6() ? 1260 : 700; /* of packets that are 20 bytes longer with IPv6 */
-	w = wire_open_one(&narrow, &k);
-	if (wire_v6()) { /* two of such do not fit into a frame here */
-		wire_close(w);
-		skip();
-	}
-	wire_send(&k, ACK, 1, 1, 2 * 648);
-	wire_expect(&k, ACK, 1, 1 + 2 * 648, 0);
-	wire_send(&k, ACK, 1 + 2 * 648, 1, 648);
-	wire_silent(w);
-	wire_run(w, 50);
-	wire_expect(&k, ACK, 1, 1 + 3 * 648, 0);
-	wire_close(w);
-}
-
 static void
 test_delayed_ack(void **state)
 {
@@ -786,7 +762,6 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_one_ack_per_burst),
-		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_delayed_ack),
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_out_of_order_plain),

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 the convd authors
  *
  * Trains: new segments in one packet, over a port that cuts it (tso_cut, which also says what is wrong with one). What the peer
- * sees is what it would see otherwise.
+ * sees is what it would see otherwise. And the other way round: what was merged before it came.
  */
 #include "segments.h"
 #include "util.h"
@@ -314,6 +314,30 @@ test_cwr(void **state)
 	wire_close(w);
 }
 
+/* Segments that were merged on their way count as several: their ACK is not delayed (RFC 9293 section 3.8.6.3). */
+static void
+test_merged(void **state)
+{
+	struct wire_conf narrow = {.service = {.read = true}};
+	struct wire_conn k;
+	struct wire *w;
+
+	(void)state;
+	narrow.mtu = wire_v6() ? 1260 : 700; /* of packets that are 20 bytes longer with IPv6 */
+	w = wire_open_one(&narrow, &k);
+	if (wire_v6()) { /* two of such do not fit into a frame here */
+		wire_close(w);
+		skip();
+	}
+	wire_send(&k, ACK, 1, 1, 2 * 648);
+	wire_expect(&k, ACK, 1, 1 + 2 * 648, 0);
+	wire_send(&k, ACK, 1 + 2 * 648, 1, 648);
+	wire_silent(w);
+	wire_run(w, 50);
+	wire_expect(&k, ACK, 1, 1 + 3 * 648, 0);
+	wire_close(w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -329,6 +353,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_few_buffers),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_cwr),
+		cmocka_unit_test(test_merged),
 	};
 
 	wire_args(argc, argv);
