@@ -10,25 +10,39 @@
 #include "proto.h"
 
 #define PORT_LO    32768 /* RFC 6056 section 3.2 would have more; below are services */
-#define PORT_HI    60999
-#define PORT_STEP  500 /* RFC 6056 section 3.3.5: N */
+#define PORTS      28229 /* a prime: whatever the stride, all of them are met */
 #define PORT_TRIES 1024 /* candidates before the ports count as taken */
 
 /**
- * The next candidate (RFC 6056): by peer an offset that nobody outside can know, through the table's keyed hash (section
- * 3.3.3), plus a count that all workers share and that grows by random steps (section 3.3.5).
+ * The candidate that a count leads to: by peer an offset that nobody outside can know, through the table's keyed hash (RFC 6056
+ * section 3.3.3), plus the count, in strides that nobody can know either. A peer meets a port again after PORTS opens, not before:
+ * with random steps (section 3.3.5) it would after hundreds, within the millisecond in which neither timestamp nor sequence number
+ * tells its TIME-WAIT which is new (RFC 6191).
  */
 static uint16_t
-conv_port(struct worker *w, const struct key *k)
+conv_port(uint32_t secret, uint64_t count)
 {
-	struct key peer = *k;
-	uint32_t step = 1 + (uint32_t)(worker_random(w) % PORT_STEP);
-	/* Relaxed: only that each candidate is another one matters. */
-	uint32_t next = atomic_fetch_add_explicit(&w->convs->port_next, step, memory_order_relaxed);
-
-	peer.lport_be = 0;
 	return (uint16_t)(PORT_LO +
-		(ipht_hash(w->convs->ipht, &peer) + next) % (PORT_HI - PORT_LO + 1));
+		(secret + count % PORTS * (1 + secret / PORTS % (PORTS - 1))) % PORTS);
+}
+
+/**
+ * Give a node the next candidate of those that all workers share. Who opens one conversation opens more, to the same peer mostly:
+ * where the one after it would stand is fetched.
+ */
+static void
+conv_choose_port(struct worker *w, struct conv_node *cn)
+{
+	struct key key = cn->n.key;
+	/* Relaxed: only that each candidate is another one matters. */
+	uint64_t count = atomic_fetch_add_explicit(&w->convs->port_next, 1, memory_order_relaxed);
+	uint32_t secret;
+
+	key.lport_be = 0;
+	secret = ipht_hash(w->convs->ipht, &key);
+	cn->n.key.lport_be = htons(conv_port(secret, count));
+	key.lport_be = htons(conv_port(secret, count + 1));
+	ipht_prefetch(w->convs->ipht, ipht_hash(w->convs->ipht, &key));
 }
 
 /** Publish under the port that was asked for, or under the first candidate that is free. @return 0 or -errno */
@@ -41,9 +55,8 @@ conv_connect_publish(struct worker *w, struct conv *c, const struct conv_opening
 
 	for (unsigned i = 0; i < (chosen ? 1 : PORT_TRIES); i++) {
 		if (!chosen)
-			cn->n.key.lport_be = htons(conv_port(w, &cn->n.key));
+			conv_choose_port(w, cn);
 		cn->n.hash = ipht_hash(w->convs->ipht, &cn->n.key);
-		ipht_prefetch(w->convs->ipht, cn->n.hash);
 		if (o->numbered != NULL)
 			o->numbered(w, c);
 		err = conv_publish(w, cn, NODE_KICK, NULL);

@@ -16,6 +16,11 @@
 #define BACKLOG_MAX_DEFAULT 1024
 #define BATCH_NODES         64 /* a retired batch goes to the reclaimer at this size ... */
 #define BATCH_AGE_US        1000 /* ... or age */
+/*
+ * Batches that are given back in a turn: no more than one goes in it. What is given back bit by bit is still in the cache when it is
+ * made something new of.
+ */
+#define BATCHES_TURN        2
 
 struct conv_table *
 conv_table_create(const struct conv_table_conf *conf, int *ret_err)
@@ -226,6 +231,7 @@ conv_publish(struct worker *w, struct conv_node *cn, uint64_t work, struct conv_
 	conv_flip(cn, NODE_DEAD | work);
 	err = ipht_add(w->convs->ipht, &cn->n, ret_winner == NULL ? NULL : &winner);
 	if (err == 0) {
+		w->seat->c.added++;
 		conv_mark_listed(cn);
 		return 0;
 	}
@@ -279,6 +285,7 @@ conv_die(struct worker *w, struct conv_node *cn)
 		return;
 	cn->position = ipht_rem(w->convs->ipht, &cn->n);
 	assert(cn->position >= 0);
+	w->seat->c.removed++;
 	conv_mark_dead(w, cn);
 }
 
@@ -326,7 +333,7 @@ conv_turn(struct worker *w)
 	struct reclaim_batch b;
 	unsigned n = 0;
 
-	while (r->ops->collect(r, s->number, &b)) {
+	for (unsigned i = 0; i < BATCHES_TURN && r->ops->collect(r, s->number, &b); i++) {
 		if (b.n == 0)
 			s->fences_passed++;
 		conv_reclaimed(w, &b);

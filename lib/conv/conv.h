@@ -253,6 +253,7 @@ struct conv_counters {
 	uint64_t timers_armed, timers_fired, timers_moved_remote;
 	uint64_t born[NODE_KINDS], retired[NODE_KINDS], reused[NODE_KINDS];
 	uint64_t refused[NODE_KINDS];
+	uint64_t added, removed; /* to the table, and from it */
 	uint64_t leave_budget; /* left with work standing */
 };
 /** Counters summed over seats. Any thread. */

@@ -72,7 +72,7 @@ struct conv_table { /* NOLINT(clang-analyzer-optin.performance.Padding): counts 
 	/* fragments.c: datagrams in pieces that live, and all the pieces they hold. */
 	_Atomic uint32_t joining __rte_cache_aligned;
 	_Atomic uint32_t pieces;
-	_Atomic uint32_t port_next; /* connect.c: RFC 6056's next_ephemeral */
+	_Atomic uint64_t port_next; /* connect.c: RFC 6056's next_ephemeral */
 };
 
 static inline struct conv_node *

@@ -11,8 +11,8 @@
 
 #include "conv_priv.h"
 
-#define SLAB_CACHE \
-	256 /* nodes that a thread's cache of the pool may hold; the pool keeps up to 1.5x */
+/* Nodes that a thread's cache of the pool may hold, as many as a mempool allows; it keeps up to 1.5x. */
+#define SLAB_CACHE RTE_MEMPOOL_CACHE_MAX_SIZE
 
 uint32_t
 slab_capacity(uint32_t limit, unsigned seats)

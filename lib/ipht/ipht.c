@@ -60,7 +60,6 @@ struct ipht { /* NOLINT(clang-analyzer-optin.performance.Padding): what is writt
 	struct ipht_chains nodes, listeners;
 	struct key_secret secret;
 
-	_Atomic uint32_t count __rte_cache_aligned; /* nodes in the table */
 	_Atomic uint32_t spare_held __rte_cache_aligned; /* lock of both lists of spare buckets */
 } __rte_cache_aligned;
 
@@ -526,22 +525,14 @@ ipht_add(struct ipht *t, struct node *n, struct node **ret_winner)
 	first = chain_lock(&t->nodes, n->hash);
 	ret = ipht_add_locked(t, first, n, ret_winner);
 	chain_unlock(first);
-	/* Relaxed: only a number. */
-	if (ret == 0)
-		atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
 	return ret;
 }
 
 int
 ipht_rem(struct ipht *t, struct node *n)
 {
-	int position;
-
 	POINT("close_pre_unhash", &t->nodes);
-	position = chain_remove(&t->nodes, n);
-	if (position >= 0)
-		atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
-	return position;
+	return chain_remove(&t->nodes, n);
 }
 
 int
@@ -573,8 +564,16 @@ ipht_free_slot(struct ipht *t, int position)
 uint32_t
 ipht_count(const struct ipht *t)
 {
-	/* Relaxed: a number that was true once. */
-	return atomic_load_explicit(&t->count, memory_order_relaxed);
+	const struct ipht_chains *h = &t->nodes;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < h->firsts; i++)
+		for (const struct ipht_bucket *b = &h->buckets[i]; b != NULL;
+			b = bucket_next(h, bucket_link(b)))
+			for (unsigned j = 0; j < IPHT_ENTRIES; j++)
+				/* Relaxed: only whether there is one. */
+				n += atomic_load_explicit(&b->entry[j], memory_order_relaxed) != 0;
+	return n;
 }
 
 int

@@ -101,7 +101,7 @@ int ipht_replace(struct ipht *t, struct node *old, struct node *new);
 /** Give back what an ipht_rem has left to be, after the grace period that followed it. Any thread. */
 void ipht_free_slot(struct ipht *t, int position);
 
-/** Nodes in the table now (listeners not among them); exact when no writer runs. Any thread. */
+/** Nodes in the table (listeners not among them), counted one by one: for checks, while no writer runs. */
 uint32_t ipht_count(const struct ipht *t);
 
 /**

@@ -308,7 +308,7 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 		ret->live[k] = conv_live(s->convs, k);
 		ret->limit[k] = conv_limit(s->convs, k);
 	}
-	ret->table = ipht_count(conv_ipht(s->convs));
+	ret->table = (uint32_t)(ret->conv.added - ret->conv.removed);
 	ret->oldest_batch_us =
 		s->reclaim->ops->oldest_us(s->reclaim, s->conf.io.now_us(s->conf.io.arg));
 	ret->stuck_us = s->stuck_us;

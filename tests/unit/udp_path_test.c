@@ -402,6 +402,27 @@ test_connect_ports_differ(void **state)
 		conv_put(w, &c[i]->cn);
 }
 
+/** A peer meets a port again only after all the others: by then its TIME-WAIT can tell old from new (RFC 6191). */
+static void
+test_connect_ports_come_round(void **state)
+{
+	static uint8_t met[65536];
+	struct worker *w = &net.net.w[0];
+
+	(void)state;
+	for (unsigned i = 0; i < 28000; i++) {
+		struct key k = udp_toy_tuple(false, 53, 0);
+		struct conv *c = NULL;
+
+		assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c), 0);
+		assert_in_range(rte_be_to_cpu_16(c->cn.n.key.lport_be), 32768, 60999);
+		assert_int_equal(met[c->cn.n.key.lport_be]++, 0);
+		conv_kick(w, &c->cn, NODE_HANGUP);
+		conv_put(w, &c->cn);
+		conv_net_turn(&net, 1);
+	}
+}
+
 static void
 test_connect_refusals(void **state)
 {
@@ -460,6 +481,7 @@ main(void)
 		T(test_connect),
 		T(test_connect_is_whole),
 		T(test_connect_ports_differ),
+		T(test_connect_ports_come_round),
 		T(test_connect_refusals),
 		T(test_connect_hung_up_before_birth),
 	};
