@@ -287,12 +287,15 @@ gen_opens(struct worker *w, struct gen *g, struct gen_worker *gw, uint64_t now)
 
 	if (!met && (gw != g->workers || gw->c.opens > 0))
 		return 0;
-	while (gw->free.n > 0 && n < (met ? GEN_TURN_MAX : 1) &&
-		gw->free.at[gw->free.head]->not_before_ns <= now &&
-		(g->open_interval_ns == 0 || gw->next_open_ns <= now)) {
+	for (unsigned look = RTE_MIN(gw->free.n, met ? GEN_TURN_MAX : 1u);
+		look > 0 && (g->open_interval_ns == 0 || gw->next_open_ns <= now); look--) {
 		struct gen_conn *k = list_pop(g, &gw->free);
 		uint64_t due = g->open_interval_ns == 0 ? now : gw->next_open_ns;
 
+		if (k->not_before_ns > now) { /* it waits, and those behind it don't */
+			list_push(g, &gw->free, k);
+			continue;
+		}
 		gw->next_open_ns += g->open_interval_ns;
 		n++;
 		if (!gen_open(w, k, due))

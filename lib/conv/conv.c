@@ -20,7 +20,7 @@
  * Batches that are given back in a turn: no more than one goes in it. What is given back bit by bit is still in the cache when it is
  * made something new of.
  */
-#define BATCHES_TURN        2
+#define BATCHES_TURN 2
 
 struct conv_table *
 conv_table_create(const struct conv_table_conf *conf, int *ret_err)
