@@ -30,9 +30,6 @@ static const struct {
 	{RTE_ETH_TX_OFFLOAD_UDP_CKSUM, "tx udp-cksum", offsetof(struct ip_offloads, tx_udp_cksum)},
 };
 
-/* Buffers of a packet that is to be cut: as many as the least capable driver takes (net_vmxnet3), or the port says. */
-#define TSO_SEGS    24
-
 #define RX_L4_CKSUM (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 
 static int
@@ -94,7 +91,7 @@ port_tso(
 		port_why(p, "tx tso", "emulated");
 	} else {
 		ec->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
-		p->off.tso_segs = (uint8_t)(most == 0 ? TSO_SEGS : RTE_MIN(most, TSO_SEGS));
+		p->off.tso_segs = (uint8_t)(most == 0 ? IP_TSO_SEGS : RTE_MIN(most, IP_TSO_SEGS));
 	}
 }
 

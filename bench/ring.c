@@ -70,7 +70,7 @@ ring_gso(const struct ring *r, uint16_t queue, struct rte_mbuf *m)
 		.indirect_pool = w->mp_small,
 		.gso_types = RTE_ETH_TX_OFFLOAD_TCP_TSO,
 		.gso_size = (uint16_t)(m->l2_len + m->l3_len + m->l4_len + m->tso_segsz)};
-	struct rte_mbuf *out[2 * RING_TSO_SEGS] = {m};
+	struct rte_mbuf *out[2 * IP_TSO_SEGS] = {m};
 	int n = 1;
 
 	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0) {
@@ -170,7 +170,7 @@ ring_stack(struct stack *s, bool offload, bool tso, unsigned queues)
 		.tx_tcp_cksum = offload,
 		.tx_udp_cksum = offload,
 		.multi_segs = true,
-		.tso_segs = tso ? RING_TSO_SEGS : 0,
+		.tso_segs = tso ? IP_TSO_SEGS : 0,
 	};
 	must(stack_ifc_add(s, &ifc, queues) == 0, "stack_ifc_add");
 	v4_mapped(us, FRAME_US);

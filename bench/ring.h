@@ -13,9 +13,8 @@
 
 #include "stack.h"
 
-#define RING_SIZE     1024
-#define RING_BURST    32 /* frames per turn, as testpmd has them */
-#define RING_TSO_SEGS 24 /* buffers of a packet that the port is to cut, as app/port.c has them */
+#define RING_SIZE  1024
+#define RING_BURST 32 /* frames per turn, as testpmd has them */
 
 /** What is done with several segments of TCP at once. */
 enum ring_way {

@@ -11,6 +11,7 @@
 
 #define PORT_LO    32768 /* RFC 6056 section 3.2 would have more; below are services */
 #define PORTS      28229 /* a prime: whatever the stride, all of them are met */
+#define PORT_ROW   64 /* candidates in a row; those after them are any, as many may be taken there */
 #define PORT_TRIES 1024 /* candidates before the ports count as taken */
 
 /**
@@ -27,16 +28,21 @@ conv_port(uint32_t secret, uint64_t count)
 }
 
 /**
- * Give a node the next candidate of those that all workers share. Who opens one conversation opens more, to the same peer mostly:
- * where the one after it would stand is fetched.
+ * Give a node a candidate, the next one of those that all workers share, or any. Who opens one conversation opens more, to the same
+ * peer mostly: where the one after it would stand is fetched.
  */
 static void
-conv_choose_port(struct worker *w, struct conv_node *cn)
+conv_choose_port(struct worker *w, struct conv_node *cn, bool any)
 {
 	struct key key = cn->n.key;
-	/* Relaxed: only that each candidate is another one matters. */
-	uint64_t count = atomic_fetch_add_explicit(&w->convs->port_next, 1, memory_order_relaxed);
+	uint64_t count;
 	uint32_t secret;
+
+	if (any)
+		count = worker_random(w);
+	else
+		/* Relaxed: only that each candidate is another one matters. */
+		count = atomic_fetch_add_explicit(&w->convs->port_next, 1, memory_order_relaxed);
 
 	key.lport_be = 0;
 	secret = ipht_hash(w->convs->ipht, &key);
@@ -55,7 +61,7 @@ conv_connect_publish(struct worker *w, struct conv *c, const struct conv_opening
 
 	for (unsigned i = 0; i < (chosen ? 1 : PORT_TRIES); i++) {
 		if (!chosen)
-			conv_choose_port(w, cn);
+			conv_choose_port(w, cn, i >= PORT_ROW);
 		cn->n.hash = ipht_hash(w->convs->ipht, &cn->n.key);
 		if (o->numbered != NULL)
 			o->numbered(w, c);

@@ -36,6 +36,9 @@ struct ip_conf {
 struct ip *ip_create(const struct ip_conf *conf, int *ret_err);
 void ip_free(struct ip *ip);
 
+/* The most buffers of a packet that a port cuts: what the least capable driver takes (net_vmxnet3). */
+#define IP_TSO_SEGS 24
+
 /** What a port can do for us; all false on a port that can do nothing. */
 struct ip_offloads {
 	bool rx_ip_cksum, rx_l4_cksum; /* marks bad checksums in ol_flags */

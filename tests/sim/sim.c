@@ -191,7 +191,7 @@ host_create(struct sim *s, unsigned number)
 		.name = "sim",
 		.mac = {{2, 0, 0, 0, 9, (uint8_t)(1 + number)}},
 		.mtu = s->conf.mtu != 0 ? s->conf.mtu : 1500,
-		.off = {.multi_segs = true, .tso_segs = s->conf.tso[number] ? TSO_SEGS : 0},
+		.off = {.multi_segs = true, .tso_segs = s->conf.tso[number] ? IP_TSO_SEGS : 0},
 	};
 	int err, n;
 

@@ -23,7 +23,7 @@ conv_net_icmp_miss(struct worker *w, struct rte_mbuf *m)
 }
 
 static void
-conv_net_table(struct conv_net *n)
+conv_net_table(struct conv_net *n, uint32_t limit)
 {
 	static unsigned made;
 	char name[16];
@@ -31,7 +31,7 @@ conv_net_table(struct conv_net *n)
 	struct conv_table_conf conf = {
 		.name = name,
 		.seats = CONV_NET_WORKERS,
-		.limit = {CONV_NET_LIMIT, 1, 1, CONV_NET_LIMIT},
+		.limit = {limit, 1, 1, CONV_NET_LIMIT},
 		.listeners = 16,
 		.secret = {1, 2}, /* test_net_ip's */
 		.reclaim = n->reclaim,
@@ -56,6 +56,12 @@ conv_net_table(struct conv_net *n)
 void
 conv_net_init(struct conv_net *n)
 {
+	conv_net_init_many(n, CONV_NET_LIMIT);
+}
+
+void
+conv_net_init_many(struct conv_net *n, uint32_t limit)
+{
 	struct udp_conf uc = {
 		.idle_ms = CONV_NET_IDLE_MS, .queue_max = 8, .workers = CONV_NET_WORKERS};
 	int err = 0;
@@ -65,7 +71,7 @@ conv_net_init(struct conv_net *n)
 	test_net_ip(&n->net, NULL);
 	n->reclaim = reclaim_virtual_create(CONV_NET_WORKERS + 1, CONV_NET_WORKERS + 1, &err);
 	assert_non_null(n->reclaim);
-	conv_net_table(n);
+	conv_net_table(n, limit);
 	n->udp = udp_create(&uc, &err);
 	assert_non_null(n->udp);
 	for (unsigned i = 0; i < CONV_NET_WORKERS; i++) {

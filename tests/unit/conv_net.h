@@ -25,6 +25,8 @@ struct conv_net {
 };
 
 void conv_net_init(struct conv_net *n);
+/** With room for so many conversations. */
+void conv_net_init_many(struct conv_net *n, uint32_t limit);
 /** Hang everything up, wait for grace periods, and check that all is back and the sum of promise 1 is exact. */
 void conv_net_fini(struct conv_net *n);
 

@@ -8,6 +8,8 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "ip.h"
+
 #define FRAME_MAX 66000
 
 struct cut {
@@ -49,7 +51,7 @@ cut_check(const struct cut *c, const struct rte_mbuf *m, uint32_t mtu)
 	uint32_t payload = c->len - c->l2 - c->l3 - c->l4;
 	uint16_t sum;
 
-	if (m->nb_segs > TSO_SEGS)
+	if (m->nb_segs > IP_TSO_SEGS)
 		return "more buffers than the port takes";
 	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) == 0 ||
 		(m->ol_flags & (c->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6)) == 0)

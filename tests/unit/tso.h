@@ -10,8 +10,6 @@
 
 #include <rte_mbuf.h>
 
-#define TSO_SEGS 24 /* buffers that a packet may have: struct ip_offloads */
-
 /**
  * Hand the frames that a packet is, or is to be cut into, to piece, in order, checksums and all.
  * @param mtu of IP packets, which no piece may exceed

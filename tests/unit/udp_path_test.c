@@ -423,6 +423,43 @@ test_connect_ports_come_round(void **state)
 	}
 }
 
+#define PORTS_ALL 28229 /* as lib/conv/connect.c has them */
+
+static int
+many_setup(void **state)
+{
+	(void)state;
+	memset(&svc, 0, sizeof(svc));
+	conv_net_init_many(&net, PORTS_ALL + 71);
+	return 0;
+}
+
+/** All ports are taken; those that are given back last stand far from where the next one is looked for. */
+static void
+test_connect_ports_taken(void **state)
+{
+	static struct conv *c[PORTS_ALL];
+	struct key k = udp_toy_tuple(true, 53, 0);
+	struct worker *w = &net.net.w[0];
+	struct conv *one = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < PORTS_ALL; i++)
+		assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &c[i]), 0);
+	assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &one), -EADDRINUSE);
+	for (unsigned i = 0; i < PORTS_ALL; i++) {
+		if (i >= PORTS_ALL - 1000)
+			conv_kick(w, &c[i]->cn, NODE_HANGUP);
+		conv_put(w, &c[i]->cn);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		conv_net_turn(&net, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(udp_proto.connect(w, &toy, &k, NULL, &one), 0);
+		conv_put(w, &one->cn);
+	}
+}
+
 static void
 test_connect_refusals(void **state)
 {
@@ -482,6 +519,8 @@ main(void)
 		T(test_connect_is_whole),
 		T(test_connect_ports_differ),
 		T(test_connect_ports_come_round),
+		cmocka_unit_test_setup_teardown(
+			test_connect_ports_taken, many_setup, udp_toy_teardown),
 		T(test_connect_refusals),
 		T(test_connect_hung_up_before_birth),
 	};

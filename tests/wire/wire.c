@@ -338,7 +338,7 @@ wire_open(const struct wire_conf *conf)
 	char name[9];
 	struct ip_ifc_conf ifc = {.name = "wire",
 		.mtu = wire_mtu(conf),
-		.off = {.multi_segs = true, .tso_segs = conf->tso ? TSO_SEGS : 0}};
+		.off = {.multi_segs = true, .tso_segs = conf->tso ? IP_TSO_SEGS : 0}};
 	struct stack_conf sc = {
 		.name = name,
 		.workers = otherwise(conf->workers, 1),
