@@ -308,7 +308,8 @@ stack_stats(struct stack *s, struct stack_stats *ret)
 		ret->live[k] = conv_live(s->convs, k);
 		ret->limit[k] = conv_limit(s->convs, k);
 	}
-	ret->table = (uint32_t)(ret->conv.added - ret->conv.removed);
+	/* Seats are read one after the other: one may have removed since what another had not yet added when it was read. */
+	ret->table = (uint32_t)(ret->conv.added - RTE_MIN(ret->conv.added, ret->conv.removed));
 	ret->oldest_batch_us =
 		s->reclaim->ops->oldest_us(s->reclaim, s->conf.io.now_us(s->conf.io.arg));
 	ret->stuck_us = s->stuck_us;
