@@ -5,7 +5,7 @@
  *
  * What it costs to open a TCP conversation and end it (SYN and SYN-ACK, ACK, RST), by one worker over net_ring, while none other is
  * there, then while HELD of them are, then again while there is none, in the same table. Prints one line of JSON: TSC cycles of the
- * worker's turns per conversation, those that give back what is over included.
+ * worker's turns per conversation; what is given back in turns that only wait for grace periods is not in them.
  */
 #include <netinet/in.h>
 #include <stdio.h>
